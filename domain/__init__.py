@@ -1,0 +1,1 @@
+"""The business of gus: entities, rules, refusals and services; standard library only."""

@@ -1,0 +1,1 @@
+"""Conversations: opening, listing, sending into and deleting them."""

@@ -1,0 +1,52 @@
+"""What front ends ask for, parsed; each with the fingerprint by which a repeated key is told from a reused one."""
+
+import hashlib
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+
+from domain.generation.entity import GenerationSettings
+from domain.world import ConversationId, MessageId
+
+NOT_COMPARED = frozenset({"sent_at", "idempotency_key"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    pinned: bool = False
+    settings: GenerationSettings = GenerationSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class CreateConversation:
+    idempotency_key: str
+    new: NewConversation
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """`conversation` None starts one; `parent` None answers the active leaf; `expected_leaf` then guards a stale client."""
+
+    text: str
+    idempotency_key: str
+    conversation: ConversationId | None = None
+    new_conversation: NewConversation | None = None
+    parent: MessageId | None = None
+    expected_leaf: MessageId | None = None
+    settings: GenerationSettings = GenerationSettings()
+    sent_at: datetime | None = None
+
+
+def fingerprint(command: CreateConversation | SendMessage) -> bytes:
+    """Fields that are absent do not count, so that a field added by an upgrade does not turn every retry away."""
+    said = {name: value for name, value in _present(command).items() if name not in NOT_COMPARED}
+    return hashlib.sha256(json.dumps([type(command).__name__, said], sort_keys=True, default=str).encode()).digest()
+
+
+def _present(record: object) -> dict[str, object]:
+    assert is_dataclass(record)
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    nested = {name: _present(value) if is_dataclass(value) else value for name, value in values.items()}
+    return {name: value for name, value in nested.items() if value not in (None, (), {}, False)}

@@ -1,0 +1,106 @@
+"""Opening, listing and deleting conversations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.conversation.commands import CreateConversation, NewConversation, fingerprint
+from domain.conversation.entity import (
+    Conversation,
+    ConversationFilter,
+    ConversationOrder,
+    ConversationState,
+    TitleSource,
+)
+from domain.conversation.rules import Problems, check_settings, check_tags, check_title
+from domain.conversation.store import ConversationStore, Remembered
+from domain.errors import KeyReused, NotFound
+from domain.generation.runs import Runs
+from domain.model import Models
+from domain.page import Page, PageArgs
+from domain.user import Viewer
+from domain.world import ConversationId, UserId, World
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    conversation: Conversation
+    replayed: bool
+
+
+class Conversations:
+    def __init__(self, store: ConversationStore, models: Models, runs: Runs, world: World) -> None:
+        self._store, self._models, self._runs, self._world = store, models, runs, world
+
+    async def by_id(self, viewer: Viewer, ids: Sequence[ConversationId]) -> dict[ConversationId, Conversation]:
+        return await self._store.conversations(viewer.id, ids)
+
+    async def listed(
+        self, viewer: Viewer, having: ConversationFilter, order: ConversationOrder, page: PageArgs
+    ) -> Page[Conversation]:
+        return await self._store.listed(viewer.id, having, order, page)
+
+    async def create(self, viewer: Viewer, command: CreateConversation) -> Created:
+        """Raises InvalidInput, KeyReused, NotFound (made under this key and deleted since), ServerDraining."""
+        if done := await recall(self._store, viewer, command.idempotency_key, fingerprint(command)):
+            return await self._replay(viewer, done)
+        self._runs.require_open()
+        problems = Problems()
+        problems.key(command.idempotency_key)
+        check_new(problems, command.new, self._models, ())
+        problems.refuse()
+        conversation = opened(viewer.id, command.new, self._world)
+        async with self._store.writing() as writing:
+            mine = Remembered(fingerprint(command), {"conversation": conversation.id})
+            if await writing.remember(viewer.id, command.idempotency_key, mine):
+                await writing.open(conversation)
+                return Created(conversation, replayed=False)
+        return await self.create(viewer, command)
+
+    async def delete(self, viewer: Viewer, conversation_id: ConversationId | None) -> ConversationId:
+        """Raises NotFound. Its runs are stopped; its rows go later, in small batches."""
+        if conversation_id is None:
+            raise NotFound("conversation")
+        async with self._store.writing() as writing:
+            stopped = await writing.delete(viewer.id, conversation_id, self._world.now())
+        if stopped is None:
+            raise NotFound("conversation")
+        await self._runs.pass_on_stops(stopped)
+        return conversation_id
+
+    async def _replay(self, viewer: Viewer, done: Remembered) -> Created:
+        conversation_id = ConversationId(done.ids["conversation"])
+        found = await self._store.conversations(viewer.id, [conversation_id])
+        if conversation_id not in found:
+            raise NotFound("input", "idempotencyKey")
+        return Created(found[conversation_id], replayed=True)
+
+
+async def recall(store: ConversationStore, viewer: Viewer, key: str, made_of: bytes) -> Remembered | None:
+    """Raises KeyReused."""
+    done = await store.recall(viewer.id, key)
+    if done is not None and done.fingerprint != made_of:
+        raise KeyReused(key)
+    return done
+
+
+def check_new(problems: Problems, new: NewConversation, models: Models, path: Sequence[str]) -> None:
+    check_title(problems, new.title, (*path, "title"))
+    check_tags(problems, new.tags, (*path, "tags"))
+    check_settings(problems, new.settings, models, (*path, "settings"))
+
+
+def opened(owner_id: UserId, new: NewConversation, world: World) -> Conversation:
+    now = world.now()
+    return Conversation(
+        id=ConversationId(world.new_id()),
+        owner_id=owner_id,
+        title=new.title,
+        title_source=TitleSource.USER if new.title else TitleSource.NONE,
+        state=ConversationState.ACTIVE,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        pinned=new.pinned,
+        tags=tuple(dict.fromkeys(new.tags)),
+        settings=new.settings,
+    )

@@ -1,0 +1,230 @@
+"""Everything the domain can say no with.
+
+DomainError
+├── Refusal                a mutation's typed answer; nothing was changed
+│   ├── InvalidInput       NotFound          NotAllowed       LimitReached
+│   ├── ConversationBusy   StaleBranch       KeyReused        ContextTooLarge
+│   └── ModelUnavailable   ServerDraining
+├── BadPage                pagination arguments that mean nothing
+├── BadCursor              a log cursor beyond the log's end
+├── UnknownId              a subscription to what is not there, or not yours
+├── NotAuthenticated       no credential where one is needed
+├── Unavailable            storage that cannot answer now; nothing was changed
+├── Unstorable             a value that no column takes, a bug of ours; nothing was changed
+└── ModelFailure           a model server that did not answer properly
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from domain.generation.entity import Generation
+    from domain.message import Message
+    from domain.model import Model
+
+
+class RefusalCode(Enum):
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    LIMIT_REACHED = "LIMIT_REACHED"
+    CONVERSATION_BUSY = "CONVERSATION_BUSY"
+    STALE_BRANCH = "STALE_BRANCH"
+    KEY_REUSED = "KEY_REUSED"
+    CONTEXT_TOO_LARGE = "CONTEXT_TOO_LARGE"
+    MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
+    SERVER_DRAINING = "SERVER_DRAINING"
+
+
+class InputRule(Enum):
+    REQUIRED = "REQUIRED"
+    EMPTY = "EMPTY"
+    TOO_LONG = "TOO_LONG"
+    TOO_MANY = "TOO_MANY"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    MALFORMED = "MALFORMED"
+    UNKNOWN_VALUE = "UNKNOWN_VALUE"
+    FORBIDDEN_CHARACTER = "FORBIDDEN_CHARACTER"
+    CONFLICTING_FIELDS = "CONFLICTING_FIELDS"
+    WRONG_ROLE = "WRONG_ROLE"
+
+
+class LimitedResource(Enum):
+    API_KEYS = "API_KEYS"
+    CONVERSATIONS = "CONVERSATIONS"
+
+
+class DomainError(Exception):
+    """`message` is for developers, in English, and says what to do next."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Refusal(DomainError):
+    code: ClassVar[RefusalCode]
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class InputProblem:
+    """`path` leads from the argument down; `limit` is the bound that was passed."""
+
+    rule: InputRule
+    path: tuple[str, ...]
+    message: str
+    limit: int | None = None
+
+
+class InvalidInput(Refusal):
+    code = RefusalCode.INVALID_INPUT
+    MOST_PROBLEMS: ClassVar[int] = 20
+
+    def __init__(self, problems: list[InputProblem]) -> None:
+        super().__init__("The input breaks a rule: see `problems`, correct it and call again.")
+        self.problems = problems[: self.MOST_PROBLEMS]
+
+
+class NotFound(Refusal):
+    """Unknown and not yours look the same."""
+
+    code = RefusalCode.NOT_FOUND
+
+    def __init__(self, *path: str) -> None:
+        super().__init__(f"There is no such {path[-1]}: it never existed, was deleted, or is not yours.")
+        self.path = path
+
+
+class NotAllowed(Refusal):
+    code = RefusalCode.NOT_ALLOWED
+
+
+class LimitReached(Refusal):
+    code = RefusalCode.LIMIT_REACHED
+
+    def __init__(self, resource: LimitedResource, *, active: int, limit: int) -> None:
+        super().__init__(f"You have {active} of at most {limit}: remove one first.")
+        self.resource, self.active, self.limit = resource, active, limit
+
+
+class ConversationBusy(Refusal):
+    code = RefusalCode.CONVERSATION_BUSY
+    retryable = True
+
+    def __init__(self, active: "Generation") -> None:
+        super().__init__("A reply is still being written on this path: wait for its end, or stop it, and send again.")
+        self.active_generation = active
+
+
+class StaleBranch(Refusal):
+    code = RefusalCode.STALE_BRANCH
+
+    def __init__(self, current_leaf: "Message | None") -> None:
+        super().__init__("The conversation has moved on: show `currentLeaf` and send again below it.")
+        self.current_leaf = current_leaf
+
+
+class KeyReused(Refusal):
+    code = RefusalCode.KEY_REUSED
+
+    def __init__(self, idempotency_key: str) -> None:
+        super().__init__("This idempotency key was used for another mutation or other input: make a new key.")
+        self.idempotency_key = idempotency_key
+
+
+class ContextTooLarge(Refusal):
+    code = RefusalCode.CONTEXT_TOO_LARGE
+
+    def __init__(self, *, required_tokens: int, limit_tokens: int) -> None:
+        super().__init__(
+            "The message alone does not fit the model's context window: shorten it, or take another model."
+        )
+        self.required_tokens, self.limit_tokens = required_tokens, limit_tokens
+
+
+class ModelUnavailable(Refusal):
+    code = RefusalCode.MODEL_UNAVAILABLE
+    retryable = True
+
+    def __init__(self, model: "Model", alternatives: "tuple[Model, ...]") -> None:
+        super().__init__(f"The model {model.key} takes no requests now: take one of `alternatives`.")
+        self.model, self.alternatives = model, alternatives
+
+
+class ServerDraining(Refusal):
+    code = RefusalCode.SERVER_DRAINING
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This process is going away and wrote nothing: call again and another one answers.", retry_after=1.0
+        )
+
+
+class BadPage(DomainError):
+    pass
+
+
+class BadCursor(DomainError):
+    pass
+
+
+class UnknownId(DomainError):
+    pass
+
+
+class NotAuthenticated(DomainError):
+    """`lasting`: the same credential will never be good again."""
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
+class Unavailable(DomainError):
+    """`retry_after` in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unstorable(DomainError):
+    """Says nothing about the value: it may be a user's text."""
+
+
+class GenerationErrorCode(Enum):
+    MODEL_UNREACHABLE = "MODEL_UNREACHABLE"
+    MODEL_OVERLOADED = "MODEL_OVERLOADED"
+    MODEL_REFUSED = "MODEL_REFUSED"
+    MODEL_BROKE_OFF = "MODEL_BROKE_OFF"
+    MODEL_ANSWERED_NONSENSE = "MODEL_ANSWERED_NONSENSE"
+    MODEL_ANSWERED_NOTHING = "MODEL_ANSWERED_NOTHING"
+    FIRST_TOKEN_TIMEOUT = "FIRST_TOKEN_TIMEOUT"
+    BETWEEN_TOKENS_TIMEOUT = "BETWEEN_TOKENS_TIMEOUT"
+    TOTAL_TIMEOUT = "TOTAL_TIMEOUT"
+    SERVER_LOST = "SERVER_LOST"
+    INTERNAL = "INTERNAL"
+
+
+class ModelFailure(DomainError):
+    """`retryable`: the same request may succeed later. `detail` is for the log only; it may hold the server's words."""
+
+    def __init__(
+        self,
+        code: GenerationErrorCode,
+        *,
+        retryable: bool,
+        retry_after: float | None = None,
+        status: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(code.value)
+        self.code, self.retryable, self.retry_after = code, retryable, retry_after
+        self.status, self.detail = status, detail

@@ -1,0 +1,159 @@
+"""A generation: one run of a model that writes one reply."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+
+from domain.errors import GenerationErrorCode
+from domain.message import MessageStatus
+from domain.model import Model, ModelKey, Usage
+from domain.world import ConversationId, GenerationId, MessageId, UserId
+
+
+class GenerationStatus(Enum):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+    TIMED_OUT = "TIMED_OUT"
+
+    def of_reply(self) -> MessageStatus:
+        return _REPLY_STATUS[self]
+
+
+_REPLY_STATUS = {
+    GenerationStatus.QUEUED: MessageStatus.PENDING,
+    GenerationStatus.RUNNING: MessageStatus.STREAMING,
+    GenerationStatus.COMPLETED: MessageStatus.COMPLETE,
+    GenerationStatus.STOPPED: MessageStatus.STOPPED,
+    GenerationStatus.FAILED: MessageStatus.FAILED,
+    GenerationStatus.INTERRUPTED: MessageStatus.INTERRUPTED,
+    GenerationStatus.TIMED_OUT: MessageStatus.FAILED,
+}
+
+
+class FinishReason(Enum):
+    STOP = "STOP"
+    LENGTH = "LENGTH"
+    CONTENT_FILTER = "CONTENT_FILTER"
+    USER_STOP = "USER_STOP"
+    CANCELLED = "CANCELLED"
+    SERVER_LOST = "SERVER_LOST"
+    TIMEOUT = "TIMEOUT"
+    ERROR = "ERROR"
+
+
+class GenerationTrigger(Enum):
+    SEND = "SEND"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationError:
+    """`retryable`: asking the same again may go better."""
+
+    code: GenerationErrorCode
+    retryable: bool
+    retry_after: float | None = None
+
+    @property
+    def message(self) -> str:
+        return _WORDS[self.code]
+
+
+_WORDS = {
+    GenerationErrorCode.MODEL_UNREACHABLE: "The model server could not be reached.",
+    GenerationErrorCode.MODEL_OVERLOADED: "The model server takes no more requests now.",
+    GenerationErrorCode.MODEL_REFUSED: "The model server refused the request.",
+    GenerationErrorCode.MODEL_BROKE_OFF: "The model server broke off in the middle of its answer.",
+    GenerationErrorCode.MODEL_ANSWERED_NONSENSE: "The model server's answer could not be read.",
+    GenerationErrorCode.MODEL_ANSWERED_NOTHING: "The model server's answer was empty.",
+    GenerationErrorCode.FIRST_TOKEN_TIMEOUT: "The model server took too long to begin its answer.",
+    GenerationErrorCode.BETWEEN_TOKENS_TIMEOUT: "The model server fell silent in the middle of its answer.",
+    GenerationErrorCode.TOTAL_TIMEOUT: "The answer took too long.",
+    GenerationErrorCode.SERVER_LOST: "The process that wrote the reply was lost; the text so far is kept.",
+    GenerationErrorCode.INTERNAL: "Something is wrong on our side.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSettings:
+    """None: the conversation's, then the model's or the server's default."""
+
+    model: ModelKey | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+
+    def over(self, weaker: "GenerationSettings") -> "GenerationSettings":
+        """Field by field."""
+        mine = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+        return replace(weaker, **mine)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """`text_offset`: where its text begins in the reply, in UTF-16 code units. `last_seq`: of its log.
+
+    `estimated_input_tokens`: our count of the prompt, taken before it was sent.
+    """
+
+    id: GenerationId
+    conversation_id: ConversationId
+    owner_id: UserId
+    reply_id: MessageId
+    trigger: GenerationTrigger
+    status: GenerationStatus
+    model_key: ModelKey
+    requested_model_key: ModelKey
+    settings: GenerationSettings
+    estimated_input_tokens: int
+    queued_at: datetime
+    started_at: datetime | None = None
+    first_token_at: datetime | None = None
+    ended_at: datetime | None = None
+    finish_reason: FinishReason | None = None
+    error: GenerationError | None = None
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    text_offset: int = 0
+    last_seq: int = 0
+    attempt: int = 1
+
+    @property
+    def latency_ms(self) -> int | None:
+        return _ms(self.ended_at - self.queued_at) if self.ended_at else None
+
+    @property
+    def time_to_first_token_ms(self) -> int | None:
+        return _ms(self.first_token_at - self.queued_at) if self.first_token_at else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Output tokens over the time from the first token to the end."""
+        if not (self.usage and self.first_token_at and self.ended_at and self.ended_at > self.first_token_at):
+            return None
+        return self.usage.output_tokens / (self.ended_at - self.first_token_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, whatever its end. `text` and `reasoning` are the reply's, whole."""
+
+    status: GenerationStatus
+    finish_reason: FinishReason
+    text: str
+    usage: Usage | None = None
+    reasoning: str | None = None
+    error: GenerationError | None = None
+
+    def cost(self, model: Model) -> Decimal | None:
+        return model.cost(self.usage) if self.usage else None
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)

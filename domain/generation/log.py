@@ -1,0 +1,201 @@
+"""The token log: what happened in a run, in order, for ever."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Protocol
+
+from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
+from domain.model import ModelKey
+from domain.text import cut, units
+from domain.world import GenerationId, NodeId, UserId
+
+READ_AT_ONCE = 1000
+
+
+class TruncationReason(Enum):
+    STOPPED = "STOPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    seq: int
+    at: datetime
+    generation_id: GenerationId
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStarted(Entry):
+    attempt: int
+    model_key: ModelKey
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta(Entry):
+    """`offset`: where `text` begins in the reply, in UTF-16 code units."""
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta(Entry):
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextTruncated(Entry):
+    length: int
+    reason: TruncationReason
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationFinished(Entry):
+    status: GenerationStatus
+    finish_reason: FinishReason
+
+
+LogEntry = GenerationStarted | TextDelta | ReasoningDelta | TextTruncated | GenerationFinished
+
+
+def text_of(entries: Sequence[LogEntry], kept: str = "") -> str:
+    """The reply's text after these entries; `kept` is what stood there before the run."""
+    text = kept
+    for entry in entries:
+        if isinstance(entry, TextDelta):
+            text += entry.text
+        elif isinstance(entry, TextTruncated):
+            text = cut(text, entry.length)
+    return text
+
+
+def reasoning_of(entries: Sequence[LogEntry]) -> str | None:
+    return "".join(entry.text for entry in entries if isinstance(entry, ReasoningDelta)) or None
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A delta that has no seq yet."""
+
+    text: str
+    offset: int
+    reasoning: bool = False
+
+    @property
+    def end(self) -> int:
+        return self.offset + units(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """`deltas` become seq previous + 1, previous + 2 ..., if the run still is at `attempt` and its log at `previous`."""
+
+    generation_id: GenerationId
+    attempt: int
+    previous: int
+    deltas: tuple[NewText, ...]
+
+    @property
+    def last(self) -> int:
+        return self.previous + len(self.deltas)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What the log says after an append: `last_seq` is `append.last` when it was taken.
+
+    Not taken: another attempt, or an end, means that the run is lost; the same attempt with another `last_seq`
+    means that an earlier append of unknown outcome had been committed.
+    """
+
+    attempt: int
+    last_seq: int
+    ended: bool
+    stop: "StopRequest | None"
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """`seen_seq`: keep the text up to it; None: all. The first request wins."""
+
+    seen_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    generation_id: GenerationId
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Entries after a cursor, and the state, in one snapshot."""
+
+    entries: tuple[LogEntry, ...]
+    last_seq: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """`already`: it was over, or being stopped, before."""
+
+    generation: Generation
+    already: bool
+
+
+class TokenLog(Protocol):
+    async def append(self, batch: Sequence[Append]) -> dict[GenerationId, Appended]:
+        """One statement and one commit for all. A run missing from the answer was locked: it goes with the next batch."""
+
+    async def read(self, wants: Sequence[Want]) -> list[Slice | None]:
+        """In the order of `wants`, None for an unknown run; one statement for all. Permission is the caller's."""
+
+    async def finish(
+        self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
+    ) -> bool:
+        """The end, in one transaction: TextTruncated to `cut_to` if given, GenerationFinished, the reply, the run.
+
+        False, and nothing is written, unless the run is still at `generation.attempt`, its log at `previous`, and not ended.
+        """
+
+    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
+        """None: not there, or not theirs. The request is clamped to the log."""
+
+    async def stops(self, node: NodeId) -> dict[GenerationId, StopRequest]:
+        """Runs of this node that are asked to stop and have not ended."""
+
+    async def renew(self, node: NodeId, live: Sequence[GenerationId], lease: timedelta) -> None:
+        """Those of `live` that are unfinished and still this node's; by the database's clock, as all leases."""
+
+    async def abandoned(self, limit: int) -> list[GenerationId]:
+        """Unfinished runs of any node whose lease has run out."""
+
+    async def left_by(self, node: NodeId, limit: int) -> list[GenerationId]:
+        """Unfinished runs of this node: at its start they are of the process that had its name before."""
+
+    async def take(
+        self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool
+    ) -> Generation | None:
+        """The run with the next attempt, leased by `node`; None if it ended or (unless `own`) its lease is alive after all."""
+
+
+class GenerationStore(Protocol):
+    async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]: ...
+
+    async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
+        """Oldest first."""
+
+
+async def read_all(log: TokenLog, generation_id: GenerationId) -> list[LogEntry]:
+    """The whole log as it is now. Raises Unavailable."""
+    entries: list[LogEntry] = []
+    while True:
+        [found] = await log.read([Want(generation_id, entries[-1].seq if entries else 0, READ_AT_ONCE)])
+        if found is None or not found.entries:
+            return entries
+        entries.extend(found.entries)

@@ -1,0 +1,24 @@
+"""Text as its readers count it: UTF-16 code units, what JavaScript's `length` counts, never half a surrogate pair."""
+
+NUL = "\0"
+
+
+def units(text: str) -> int:
+    return len(text) + sum(1 for character in text if character > "\uffff")
+
+
+def cut(text: str, limit_units: int) -> str:
+    """The longest beginning of at most `limit_units` that splits no surrogate pair."""
+    if len(text) * 2 <= limit_units or units(text) <= limit_units:
+        return text
+    raw = text.encode("utf-16-le", "surrogatepass")[: 2 * limit_units]
+    return raw.decode("utf-16-le", "ignore")
+
+
+def excerpt(text: str, limit_units: int) -> str:
+    """The beginning on one line."""
+    return cut(" ".join(text[: 4 * limit_units].split()), limit_units)
+
+
+def has_lone_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
