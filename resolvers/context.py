@@ -1,0 +1,64 @@
+"""What every resolver is given: who asks, the services, and loaders that live as long as one operation."""
+
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import strawberry
+
+from domain.conversation.send import Sends
+from domain.conversation.service import Conversations
+from domain.errors import NotAuthenticated, Unavailable
+from domain.generation.service import Generations
+from domain.message import Messages
+from domain.model import Models
+from domain.user import Users, Viewer
+from resolvers.loaders import Loaders
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    users: Users
+    models: Models
+    conversations: Conversations
+    sends: Sends
+    messages: Messages
+    generations: Generations
+
+
+class Context:
+    """One per operation, and per event of a subscription."""
+
+    def __init__(self, services: Services, viewer: Viewer | None) -> None:
+        self.services = services
+        self._viewer = viewer
+        self._loaders = Loaders(services, viewer) if viewer else None
+
+    @property
+    def visitor(self) -> Viewer | None:
+        return self._viewer
+
+    @property
+    def viewer(self) -> Viewer:
+        """Raises NotAuthenticated."""
+        if self._viewer is None:
+            raise NotAuthenticated("Send a credential: `Authorization: Bearer <key>`.")
+        return self._viewer
+
+    @property
+    def loaders(self) -> Loaders:
+        """Raises NotAuthenticated."""
+        if self._loaders is None:
+            raise NotAuthenticated("Send a credential: `Authorization: Bearer <key>`.")
+        return self._loaders
+
+
+def there(found: T | None) -> T:
+    """What the schema promises beside an entity; it can only have gone if the conversation was deleted meanwhile."""
+    if found is None:
+        raise Unavailable("The conversation was deleted while it was read: ask again.")
+    return found
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

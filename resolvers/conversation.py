@@ -1,0 +1,190 @@
+"""Conversations: fields, lists, opening and deleting."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from domain.conversation.commands import CreateConversation, NewConversation
+from domain.conversation.entity import (
+    SHOWN_BY_DEFAULT,
+    Conversation,
+    ConversationFilter,
+    ConversationOrder,
+    ConversationState,
+)
+from domain.conversation.service import Created
+from domain.message import Message, MessageFilter, MessageRole, MessageStatus
+from domain.page import Page, page_args
+from domain.user import User, Viewer
+from domain.world import ConversationId
+from resolvers import node
+from resolvers.context import Info
+from resolvers.paging import After, Before, First, Last
+from resolvers.settings import ONCE_KEY, GenerationSettingsInput, settings_of
+
+_SHOWN = sorted(SHOWN_BY_DEFAULT, key=lambda state: state.name)
+
+
+@strawberry.input(name="ConversationFilter", description="All given conditions hold together. Null or absent: any.")
+class ConversationFilterInput:
+    states: list[ConversationState] = strawberry.field(
+        default_factory=lambda: list(_SHOWN), description="By default all but ARCHIVED."
+    )
+    pinned: bool | None = strawberry.field(default=None, description="Only pinned, or only unpinned ones.")
+    tags: list[str] | None = strawberry.field(default=None, description="Those that carry all of these tags.")
+    title_contains: str | None = strawberry.field(default=None, description="A part of the title, in any case.")
+    updated_after: datetime | None = strawberry.field(default=None, description="Changed after this moment.")
+
+
+@strawberry.input(name="MessageFilter", description="All given conditions hold together. Null or absent: any.")
+class MessageFilterInput:
+    roles: list[MessageRole] | None = strawberry.field(default=None, description="Of one of these roles.")
+    statuses: list[MessageStatus] | None = strawberry.field(default=None, description="In one of these states.")
+    received_after: datetime | None = strawberry.field(default=None, description="Received after this moment.")
+    received_before: datetime | None = strawberry.field(default=None, description="Received before this moment.")
+
+
+@strawberry.input(description="A conversation that the first send opens.")
+class NewConversationInput:
+    title: str | None = strawberry.field(default=None, description="1 to 200 UTF-16 code units.")
+    tags: list[str] | None = strawberry.field(default=None, description="At most 20, each at most 50 code units.")
+    pinned: bool | None = strawberry.field(default=None, description="Keep it on top of lists. Default false.")
+    settings: GenerationSettingsInput | None = strawberry.field(default=None, description="For all its replies.")
+
+
+@strawberry.input(description="A conversation without a message yet. Opening one by its first send saves a call.")
+class CreateConversationInput(NewConversationInput):
+    idempotency_key: str = strawberry.field(
+        description=ONCE_KEY,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    id: ConversationId
+
+
+def new_conversation(given: NewConversationInput | None) -> NewConversation | None:
+    if given is None:
+        return None
+    return NewConversation(
+        title=given.title,
+        tags=tuple(given.tags or ()),
+        pinned=bool(given.pinned),
+        settings=settings_of(given.settings),
+    )
+
+
+async def conversation(
+    info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="A conversation of the viewer's.")]
+) -> Conversation | None:
+    found = node.conversation_id(id)
+    return await info.context.loaders.conversation.load(found) if found else None
+
+
+async def conversations(
+    root: strawberry.Parent[Viewer],
+    info: Info,
+    filter: Annotated[
+        ConversationFilterInput | None, strawberry.argument(description="Null: all but the archived ones.")
+    ] = None,
+    order_by: Annotated[
+        ConversationOrder, strawberry.argument(description="A row whose place moves may come twice: merge by id.")
+    ] = ConversationOrder.ACTIVITY_DESC,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Page[Conversation]:
+    having = _conversation_filter(filter) if filter else ConversationFilter()
+    page = page_args(first, after, last, before)
+    return await info.context.services.conversations.listed(root, having, order_by, page)
+
+
+async def owner(root: strawberry.Parent[Conversation], info: Info) -> User:
+    return info.context.viewer.user
+
+
+async def active_leaf(root: strawberry.Parent[Conversation], info: Info) -> Message | None:
+    return await info.context.loaders.message.load(root.active_leaf_id) if root.active_leaf_id else None
+
+
+async def path(
+    root: strawberry.Parent[Conversation],
+    info: Info,
+    leaf: Annotated[
+        strawberry.ID | None,
+        strawberry.argument(
+            description="Any message of it; the path ends there. Null: the active leaf. Unknown: an empty connection."
+        ),
+    ] = None,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Page[Message]:
+    page = page_args(first, after, last, before, last_by_default=True)
+    end = node.message_id(leaf) if leaf is not None else root.active_leaf_id
+    message = await info.context.loaders.message.load(end) if end else None
+    if message is None or message.conversation_id != root.id:
+        return Page((), has_next_page=False, has_previous_page=False)
+    return await info.context.services.messages.path(info.context.viewer, message, page)
+
+
+async def messages(
+    root: strawberry.Parent[Conversation],
+    info: Info,
+    filter: Annotated[MessageFilterInput | None, strawberry.argument(description="Null: every message.")] = None,
+    first: First = None,
+    after: After = None,
+) -> Page[Message]:
+    having = _message_filter(filter) if filter else MessageFilter()
+    page = page_args(first, after)
+    return await info.context.services.messages.in_creation_order(info.context.viewer, root.id, page, having)
+
+
+async def leaves(
+    root: strawberry.Parent[Conversation], info: Info, first: First = None, after: After = None
+) -> Page[Message]:
+    return await info.context.services.messages.leaves(info.context.viewer, root.id, page_args(first, after))
+
+
+async def create_conversation(info: Info, input: CreateConversationInput) -> Created:
+    new = new_conversation(input) or NewConversation()
+    command = CreateConversation(input.idempotency_key, new)
+    return await info.context.services.conversations.create(info.context.viewer, command)
+
+
+async def delete_conversation(
+    info: Info,
+    conversation: Annotated[
+        strawberry.ID, strawberry.argument(description="Its runs are stopped, its messages removed for good.")
+    ],
+) -> Deleted:
+    found = node.conversation_id(conversation)
+    return Deleted(await info.context.services.conversations.delete(info.context.viewer, found))
+
+
+def deleted_id(root: strawberry.Parent[Deleted]) -> str:
+    return node.encode("Conversation", root.id)
+
+
+def _conversation_filter(given: ConversationFilterInput) -> ConversationFilter:
+    return ConversationFilter(
+        states=frozenset(given.states),
+        pinned=given.pinned,
+        tags=frozenset(given.tags or ()),
+        title_contains=given.title_contains,
+        updated_after=given.updated_after,
+    )
+
+
+def _message_filter(given: MessageFilterInput) -> MessageFilter:
+    return MessageFilter(
+        roles=frozenset(given.roles or ()),
+        statuses=frozenset(given.statuses or ()),
+        received_after=given.received_after,
+        received_before=given.received_before,
+    )

@@ -1,0 +1,62 @@
+"""One batch per edge: whatever the number of rows on a page, an edge of all of them is one statement."""
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from domain.conversation.entity import Conversation
+from domain.conversation.service import Conversations
+from domain.generation.entity import Generation
+from domain.generation.service import Generations
+from domain.message import Family, Message, Messages
+from domain.page import Page, PageArgs
+from domain.user import Viewer
+from domain.world import ConversationId, GenerationId, MessageId
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Needed(Protocol):
+    @property
+    def conversations(self) -> Conversations: ...
+
+    @property
+    def messages(self) -> Messages: ...
+
+    @property
+    def generations(self) -> Generations: ...
+
+
+class Loaders:
+    def __init__(self, services: Needed, viewer: Viewer) -> None:
+        messages = services.messages
+        self.conversation: DataLoader[ConversationId, Conversation | None] = _loader(
+            lambda ids: services.conversations.by_id(viewer, ids)
+        )
+        self.message: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.by_id(viewer, ids))
+        self.generation: DataLoader[GenerationId, Generation | None] = _loader(
+            lambda ids: services.generations.by_id(viewer, ids)
+        )
+        self.leaf_below: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.leaves_below(viewer, ids))
+        self.sibling: DataLoader[tuple[Family, int], Message | None] = _loader(
+            lambda places: messages.siblings_at(viewer, places)
+        )
+        self.family_size: DataLoader[Family, int | None] = _loader(lambda found: messages.family_sizes(viewer, found))
+        self._family_pages: dict[PageArgs, DataLoader[Family, Page[Message] | None]] = {}
+        self._messages, self._viewer = messages, viewer
+
+    def family_page(self, page: PageArgs) -> DataLoader[Family, Page[Message] | None]:
+        """One per set of paging arguments, which a whole level of the answer shares."""
+        if page not in self._family_pages:
+            self._family_pages[page] = _loader(lambda found: self._messages.families(self._viewer, found, page))
+        return self._family_pages[page]
+
+
+def _loader(find: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
+    async def load(keys: list[K]) -> list[V | None]:
+        found = await find(keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_fn=load)

@@ -1,0 +1,125 @@
+"""Messages: every edge of the tree, and the send."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from domain.conversation.commands import SendMessage
+from domain.conversation.entity import Conversation
+from domain.conversation.send import Sent
+from domain.errors import BadPage
+from domain.generation.entity import Generation
+from domain.message import Family, Message
+from domain.model import Model
+from domain.page import Page, page_args
+from domain.text import excerpt
+from resolvers import node
+from resolvers.context import Info, there
+from resolvers.conversation import NewConversationInput, new_conversation
+from resolvers.paging import After, First
+from resolvers.settings import ONCE_KEY, GenerationSettingsInput, settings_of
+
+LONGEST_EXCERPT = 500
+
+
+@strawberry.input(description="What the viewer says, and where.")
+class SendMessageInput:
+    text: str = strawberry.field(description="At least one visible character, at most 400,000 UTF-16 code units.")
+    idempotency_key: str = strawberry.field(description=ONCE_KEY)
+    conversation: strawberry.ID | None = strawberry.field(
+        default=None, description="Omit to start a conversation and send in one transaction."
+    )
+    new_conversation: NewConversationInput | None = strawberry.field(
+        default=None, description="Only with `conversation` omitted."
+    )
+    parent: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The message to answer, any of the conversation. Omit for the active leaf. The new reply becomes it either way.",
+    )
+    expected_leaf: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Guards against a stale client: StaleBranch unless it is the active leaf. Not with `parent`.",
+    )
+    settings: GenerationSettingsInput | None = strawberry.field(
+        default=None, description="For this run only; over the conversation's, field by field."
+    )
+    sent_at: datetime | None = strawberry.field(default=None, description="The client's clock.")
+
+
+async def message(
+    info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="A message of the viewer's.")]
+) -> Message | None:
+    found = node.message_id(id)
+    return await info.context.loaders.message.load(found) if found else None
+
+
+async def conversation(root: strawberry.Parent[Message], info: Info) -> Conversation:
+    found = await info.context.loaders.conversation.load(root.conversation_id)
+    return there(found)
+
+
+def excerpt_of(
+    root: strawberry.Parent[Message],
+    length: Annotated[int, strawberry.argument(description="UTF-16 code units, 1 to 500.")] = 140,
+) -> str:
+    if not 1 <= length <= LONGEST_EXCERPT:
+        raise BadPage(f"`length` goes from 1 to {LONGEST_EXCERPT}.")
+    return excerpt(root.text, length)
+
+
+async def generation(root: strawberry.Parent[Message], info: Info) -> Generation | None:
+    return await info.context.loaders.generation.load(root.generation_id) if root.generation_id else None
+
+
+async def parent(root: strawberry.Parent[Message], info: Info) -> Message | None:
+    return await info.context.loaders.message.load(root.parent_id) if root.parent_id else None
+
+
+async def children(
+    root: strawberry.Parent[Message], info: Info, first: First = None, after: After = None
+) -> Page[Message]:
+    family = Family(root.conversation_id, root.id)
+    return there(await info.context.loaders.family_page(page_args(first, after)).load(family))
+
+
+async def siblings(
+    root: strawberry.Parent[Message], info: Info, first: First = None, after: After = None
+) -> Page[Message]:
+    return there(await info.context.loaders.family_page(page_args(first, after)).load(root.family))
+
+
+async def sibling_count(root: strawberry.Parent[Message], info: Info) -> int:
+    return there(await info.context.loaders.family_size.load(root.family))
+
+
+async def previous_sibling(root: strawberry.Parent[Message], info: Info) -> Message | None:
+    if root.sibling_index == 1:
+        return None
+    return await info.context.loaders.sibling.load((root.family, root.sibling_index - 1))
+
+
+async def next_sibling(root: strawberry.Parent[Message], info: Info) -> Message | None:
+    return await info.context.loaders.sibling.load((root.family, root.sibling_index + 1))
+
+
+async def leaf(root: strawberry.Parent[Message], info: Info) -> Message:
+    return there(await info.context.loaders.leaf_below.load(root.id)) if root.child_count else root
+
+
+def model(root: strawberry.Parent[Message], info: Info) -> Model | None:
+    return info.context.services.models.recorded(root.model_key) if root.model_key else None
+
+
+async def send_message(info: Info, input: SendMessageInput) -> Sent:
+    command = SendMessage(
+        text=input.text,
+        idempotency_key=input.idempotency_key,
+        conversation=node.named_conversation(input.conversation, "input", "conversation"),
+        new_conversation=new_conversation(input.new_conversation),
+        parent=node.named_message(input.parent, "input", "parent"),
+        expected_leaf=node.named_message(input.expected_leaf, "input", "expectedLeaf"),
+        settings=settings_of(input.settings),
+        sent_at=input.sent_at,
+    )
+    return await info.context.services.sends.send(info.context.viewer, command)

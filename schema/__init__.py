@@ -1,0 +1,64 @@
+"""The contract: the one Schema object, and its text."""
+
+from collections.abc import Iterable
+
+import strawberry
+from graphql import (
+    GraphQLArgument,
+    GraphQLError,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    Undefined,
+)
+from strawberry.types import ExecutionContext
+
+import schema.enums  # noqa: F401  # describes the domain's enums before the types below read them
+from schema.generation import GenerationFinished, GenerationStarted, ReasoningDelta, TextDelta, TextTruncated
+from schema.refusals import HANDLERS
+from schema.roots import Mutation, Query, Subscription
+from schema.scalars import OVERRIDES
+from schema.user import ApiKey, User
+
+EVENTS = [GenerationStarted, TextDelta, TextTruncated, ReasoningDelta, GenerationFinished]
+
+
+class GusSchema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Nothing: the transport masks and logs, once."""
+
+
+def build() -> GusSchema:
+    built = GusSchema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=[*EVENTS, User, ApiKey],
+        scalar_overrides=OVERRIDES,
+        exception_handlers=HANDLERS,
+    )
+    _drop_null_defaults(built._schema)
+    return built
+
+
+def printed() -> str:
+    """The SDL, as checked in at schema/schema.graphql."""
+    return build().as_str() + "\n"
+
+
+def _drop_null_defaults(types: GraphQLSchema) -> None:
+    """Null and absent mean the same in every input: `= null` in the SDL would only make its readers wonder."""
+    for named in types.type_map.values():
+        if isinstance(named, GraphQLInputObjectType):
+            _drop(named.fields.values())
+        elif isinstance(named, GraphQLObjectType | GraphQLInterfaceType):
+            for field in named.fields.values():
+                _drop(field.args.values())
+
+
+def _drop(inputs: Iterable[GraphQLArgument | GraphQLInputField]) -> None:
+    for given in inputs:
+        if given.default_value is None:
+            given.default_value = Undefined

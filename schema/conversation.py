@@ -1,0 +1,87 @@
+"""Conversations."""
+
+from datetime import datetime
+
+import strawberry
+
+from domain.conversation import entity as domain
+from domain.conversation.service import Created
+from domain.generation.entity import GenerationSettings as Settings
+from resolvers import conversation as resolve
+from resolvers import generation as resolve_generation
+from schema.lazy import MessageRef
+from schema.model import Model
+from schema.node import Connection, Node
+from schema.of import of
+from schema.user import User
+
+
+@of(
+    Settings,
+    name="GenerationSettings",
+    description="How a model is asked. In a conversation, null: the model's or the server's default.",
+)
+class GenerationSettings:
+    model = strawberry.field(
+        resolver=resolve_generation.model_of_settings, graphql_type=Model | None, description="The model."
+    )
+    temperature: float | None = strawberry.field(description="0 to 2; higher is more surprising.")
+    top_p: float | None = strawberry.field(description="0 to 1; lower is more predictable.")
+    max_output_tokens: int | None = strawberry.field(description="The longest answer.")
+    seed: int | None = strawberry.field(description="The same seed makes the same answer likelier.")
+    stop: list[str] | None = strawberry.field(description="Texts at which the answer ends; at most 4.")
+
+
+@of(domain.Conversation, name="Conversation", description="A tree of messages.")
+class Conversation(Node):
+    owner = strawberry.field(resolver=resolve.owner, graphql_type=User, description="Whose it is.")
+    title: str | None = strawberry.field(description="For lists; null while it has none.")
+    title_source: domain.TitleSource = strawberry.field(description="Who gave the title.")
+    state: domain.ConversationState = strawberry.field(description="Whether it takes messages.")
+    version: int = strawberry.field(
+        description="Counts edits of title, tags, pinned and settings; messages and branches do not move it."
+    )
+    created_at: datetime = strawberry.field(description="When it was opened.")
+    updated_at: datetime = strawberry.field(description="Any change.")
+    last_message_at: datetime | None = strawberry.field(description="The last send or end of a reply; lists go by it.")
+    pinned: bool = strawberry.field(description="Kept on top of lists by clients.")
+    tags: list[str] = strawberry.field(description="At most 20.")
+    message_count: int = strawberry.field(description="All messages of the tree.")
+    root_count: int = strawberry.field(
+        description="Messages without a parent: their pager count, as `childCount` is for the others."
+    )
+    settings: GenerationSettings = strawberry.field(description="For all its replies, unless a send says otherwise.")
+    active_leaf = strawberry.field(
+        resolver=resolve.active_leaf,
+        graphql_type=MessageRef | None,
+        description="The branch that a client shows after a reload; the same on every device. Null only while empty.",
+    )
+    path = strawberry.field(
+        resolver=resolve.path,
+        graphql_type=Connection[MessageRef],
+        description="Root to leaf. With neither `first` nor `last`: the last 20; `last` and `before` page upwards. "
+        "A cursor works on every path that holds its message; on another it counts from the deepest common ancestor.",
+    )
+    messages = strawberry.field(
+        resolver=resolve.messages,
+        graphql_type=Connection[MessageRef],
+        description="Every node of the tree in creation order, so parents before children: for graph views and export.",
+    )
+    leaves = strawberry.field(
+        resolver=resolve.leaves,
+        graphql_type=Connection[MessageRef],
+        description="The ends of all branches, latest first.",
+    )
+
+
+@of(Created, name="CreateConversationSuccess", description="The conversation is open.")
+class CreateConversationSuccess:
+    conversation: Conversation = strawberry.field(description="As it is now.")
+    replayed: bool = strawberry.field(description="This key had been answered before.")
+
+
+@of(resolve.Deleted, name="DeleteConversationSuccess", description="The conversation is gone.")
+class DeleteConversationSuccess:
+    deleted_conversation = strawberry.field(
+        resolver=resolve.deleted_id, graphql_type=strawberry.ID, description="For removal from caches."
+    )

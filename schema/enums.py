@@ -1,0 +1,195 @@
+"""The closed sets of the API, each value described for those who switch over it. Enums grow: keep a default branch."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+
+import strawberry
+from strawberry.types.enum import StrawberryEnumDefinition
+
+from domain.conversation.entity import ConversationOrder, ConversationState, TitleSource
+from domain.errors import GenerationErrorCode, InputRule, LimitedResource, RefusalCode
+from domain.generation.entity import FinishReason, GenerationStatus, GenerationTrigger
+from domain.generation.log import TruncationReason
+from domain.message import MessageRole, MessageStatus
+from domain.model import ModelCapability, ModelHealth, UsageSource
+from domain.user import Role
+
+
+def _describe(enum: type[Enum], description: str, values: Mapping[str, str]) -> None:
+    strawberry.enum(enum, description=description)
+    definition: StrawberryEnumDefinition = enum.__strawberry_definition__  # type: ignore[attr-defined]  # set by the line above
+    definition.values = [replace(value, description=values[value.name]) for value in definition.values]
+
+
+_describe(
+    Role,
+    "What a user may do.",
+    {
+        "GUEST": "A visitor without an account.",
+        "USER": "An ordinary user.",
+        "PREMIUM": "A paying user.",
+        "ADMIN": "Runs this server: sees runs, flags, money and audit, and never another person's messages.",
+        "SERVICE": "A program.",
+    },
+)
+_describe(
+    ConversationState,
+    "Whether a conversation takes messages.",
+    {
+        "ACTIVE": "In use.",
+        "INACTIVE": "Idle for long; the next send lifts it.",
+        "PAUSED": "Refuses sends until it is active again.",
+        "ARCHIVED": "Read-only, and hidden from lists unless asked for.",
+    },
+)
+_describe(
+    TitleSource,
+    "Who gave the title.",
+    {"NONE": "There is none yet.", "AUTO": "Made from the first message.", "USER": "The user."},
+)
+_describe(
+    ConversationOrder,
+    "The order of a list of conversations.",
+    {
+        "ACTIVITY_DESC": "Last message first; a rename does not bubble.",
+        "ACTIVITY_ASC": "Longest without a message first.",
+        "UPDATED_DESC": "Last change first.",
+        "CREATED_DESC": "Newest first.",
+        "CREATED_ASC": "Oldest first.",
+        "TITLE_ASC": "By title; those without one last.",
+    },
+)
+_describe(
+    MessageRole,
+    "Who speaks. Nobody can say a role: the API accepts the viewer's own words only.",
+    {"USER": "The user.", "ASSISTANT": "The model.", "SYSTEM": "The operator."},
+)
+_describe(
+    MessageStatus,
+    "What has become of a message. Treat an unknown value as not ended while `completedAt` is null.",
+    {
+        "PENDING": "Its run waits.",
+        "STREAMING": "Its run writes: the text may grow or be cut.",
+        "COMPLETE": "Whole; it may still have been cut by length: see `generation.finishReason`.",
+        "STOPPED": "Stopped by the user; the text so far is kept.",
+        "INTERRUPTED": "Its process was lost; the text so far is kept.",
+        "FAILED": "Its run failed; the text so far is kept: see `generation.error`.",
+        "BLOCKED": "Withheld by policy; it has no text.",
+    },
+)
+_describe(
+    GenerationStatus,
+    "What has become of a run. It has ended exactly when `endedAt` is set.",
+    {
+        "QUEUED": "Waits for its turn.",
+        "RUNNING": "Writes.",
+        "COMPLETED": "The model said all it had to say, or as much as it was allowed to.",
+        "STOPPED": "Stopped by the user.",
+        "FAILED": "See `error`.",
+        "INTERRUPTED": "The process that ran it was lost.",
+        "TIMED_OUT": "It took longer than a run may.",
+    },
+)
+_describe(
+    FinishReason,
+    "Why a run ended.",
+    {
+        "STOP": "The model was done.",
+        "LENGTH": "It reached `maxOutputTokens` or the end of its window.",
+        "CONTENT_FILTER": "The model server withheld the rest.",
+        "USER_STOP": "stopGeneration.",
+        "CANCELLED": "The conversation was deleted.",
+        "SERVER_LOST": "The process that ran it was lost.",
+        "TIMEOUT": "It took too long.",
+        "ERROR": "See `error`.",
+    },
+)
+_describe(
+    GenerationTrigger,
+    "What started a run.",
+    {"SEND": "sendMessage."},
+)
+_describe(
+    GenerationErrorCode,
+    "What went wrong in a run. Translate these; decide by `retryable`.",
+    {
+        "MODEL_UNREACHABLE": "No connection to the model server.",
+        "MODEL_OVERLOADED": "The model server has too much to do.",
+        "MODEL_REFUSED": "The model server refused the request.",
+        "MODEL_BROKE_OFF": "The model server broke off; what it said is kept.",
+        "MODEL_ANSWERED_NONSENSE": "The model server's answer could not be read.",
+        "MODEL_ANSWERED_NOTHING": "The model server's answer was empty.",
+        "FIRST_TOKEN_TIMEOUT": "The model server took too long to begin.",
+        "BETWEEN_TOKENS_TIMEOUT": "The model server fell silent; what it said is kept.",
+        "TOTAL_TIMEOUT": "The run took longer than a run may.",
+        "SERVER_LOST": "The process that ran it was lost; what was said is kept.",
+        "INTERNAL": "A fault of ours.",
+    },
+)
+_describe(
+    TruncationReason,
+    "Why text was taken back.",
+    {"STOPPED": "It came after what the user had seen when they stopped the run."},
+)
+_describe(
+    UsageSource,
+    "How tokens were counted.",
+    {
+        "PROVIDER": "As the model server reported; a reported 0 stays 0.",
+        "ESTIMATED": "Counted by us: the model server reported nothing.",
+        "PARTIAL": "Counted by us: the run was cut short.",
+    },
+)
+_describe(
+    ModelCapability,
+    "What a model can do.",
+    {
+        "STREAMING": "Answers token by token.",
+        "JSON_SCHEMA": "Can be held to a JSON schema.",
+        "CONTINUE": "Can go on from a text that was begun.",
+        "REASONING": "Thinks aloud before it answers.",
+    },
+)
+_describe(
+    ModelHealth,
+    "How the model's server does, as this process last saw it.",
+    {"UP": "Answers.", "DEGRADED": "Answers, with failures.", "DOWN": "Does not answer.", "UNKNOWN": "Not asked yet."},
+)
+_describe(
+    RefusalCode,
+    "One per refusal type; for translations. Treat unknown ones by `retryable`.",
+    {
+        "INVALID_INPUT": "See `problems`.",
+        "NOT_FOUND": "Unknown, deleted, or not yours.",
+        "NOT_ALLOWED": "The viewer may not.",
+        "LIMIT_REACHED": "A cap on stored things.",
+        "CONVERSATION_BUSY": "A run is writing the path that the send would extend.",
+        "STALE_BRANCH": "`expectedLeaf` is no longer the active leaf.",
+        "KEY_REUSED": "The idempotency key stands for another call.",
+        "CONTEXT_TOO_LARGE": "The message does not fit the model's window.",
+        "MODEL_UNAVAILABLE": "The model takes no requests.",
+        "SERVER_DRAINING": "This process is going away.",
+    },
+)
+_describe(
+    InputRule,
+    "Which rule an input breaks.",
+    {
+        "REQUIRED": "It must be given.",
+        "EMPTY": "It must say something.",
+        "TOO_LONG": "See `limit`, in UTF-16 code units.",
+        "TOO_MANY": "See `limit`.",
+        "OUT_OF_RANGE": "The number lies outside of its range.",
+        "MALFORMED": "It cannot be read.",
+        "UNKNOWN_VALUE": "No such thing is configured.",
+        "FORBIDDEN_CHARACTER": "NUL, or half of a surrogate pair.",
+        "CONFLICTING_FIELDS": "Two fields that exclude each other.",
+        "WRONG_ROLE": "A message of this role does not allow it.",
+    },
+)
+_describe(
+    LimitedResource,
+    "What there is only so much of.",
+    {"API_KEYS": "Live API keys of one user.", "CONVERSATIONS": "Conversations of one user."},
+)

@@ -1,0 +1,15 @@
+"""Types that name each other in a circle: a conversation has messages, which have generations, which have messages."""
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import strawberry
+
+if TYPE_CHECKING:
+    from schema.conversation import Conversation
+    from schema.generation import Generation, GenerationEventPage
+    from schema.message import Message
+
+ConversationRef: TypeAlias = Annotated["Conversation", strawberry.lazy("schema.conversation")]
+MessageRef: TypeAlias = Annotated["Message", strawberry.lazy("schema.message")]
+GenerationRef: TypeAlias = Annotated["Generation", strawberry.lazy("schema.generation")]
+EventPageRef: TypeAlias = Annotated["GenerationEventPage", strawberry.lazy("schema.generation")]

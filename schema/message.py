@@ -1,0 +1,91 @@
+"""Messages."""
+
+from datetime import datetime
+
+import strawberry
+
+from domain import message as domain
+from domain.conversation.send import Sent
+from resolvers import message as resolve
+from schema.conversation import Conversation
+from schema.lazy import GenerationRef, MessageRef
+from schema.model import Model
+from schema.node import Connection, Node
+from schema.of import of
+
+
+@of(domain.Message, name="Message", description="A node of the tree. Its place never changes.")
+class Message(Node):
+    conversation = strawberry.field(resolver=resolve.conversation, graphql_type=Conversation, description="The tree.")
+    role: domain.MessageRole = strawberry.field(description="Who speaks.")
+    status: domain.MessageStatus = strawberry.field(description="What has become of it.")
+    text: str = strawberry.field(
+        description="The whole plain text; of a reply that is being written, as of `textThroughSeq`."
+    )
+    excerpt = strawberry.field(
+        resolver=resolve.excerpt_of,
+        description="Its beginning on one line, for lists; never cut inside a surrogate pair.",
+    )
+    reasoning: str | None = strawberry.field(description="What the model thought aloud, if it did.")
+    text_through_seq: int = strawberry.field(
+        description="The last seq of `generation`'s log that `text`, `reasoning` and `status` include: "
+        "subscribe after it, no gap and no duplicate. 0 for a user's message."
+    )
+    generation = strawberry.field(
+        resolver=resolve.generation,
+        graphql_type=GenerationRef | None,
+        description="The latest run that writes or wrote this reply; null for a user's message.",
+    )
+    parent = strawberry.field(resolver=resolve.parent, graphql_type=MessageRef | None, description="Null at a root.")
+    children = strawberry.field(
+        resolver=resolve.children, graphql_type=Connection[MessageRef], description="In creation order."
+    )
+    child_count: int = strawberry.field(
+        description="How many children: cached once on the parent, it moves every sibling's pager."
+    )
+    siblings = strawberry.field(
+        resolver=resolve.siblings,
+        graphql_type=Connection[MessageRef],
+        description="In creation order, this one among them.",
+    )
+    sibling_index: int = strawberry.field(
+        description="1-based, in creation order, dense and final: the 2 of a 2/3 pager."
+    )
+    sibling_count = strawberry.field(
+        resolver=resolve.sibling_count,
+        graphql_type=int,
+        description="The 3, as of this read; prefer `parent.childCount`.",
+    )
+    depth: int = strawberry.field(description="0 at a root.")
+    previous_sibling = strawberry.field(
+        resolver=resolve.previous_sibling, graphql_type=MessageRef | None, description="The pager's left arrow."
+    )
+    next_sibling = strawberry.field(
+        resolver=resolve.next_sibling, graphql_type=MessageRef | None, description="The pager's right arrow."
+    )
+    leaf = strawberry.field(
+        resolver=resolve.leaf,
+        graphql_type=MessageRef,
+        description="The last leaf active at or below this message, else the latest: `path(leaf: nextSibling.leaf.id)` pages.",
+    )
+    sent_at: datetime | None = strawberry.field(
+        description="The client's clock, if it gave it; never far in the future."
+    )
+    received_at: datetime = strawberry.field(description="Ours. Of a reply: when its run was accepted.")
+    first_token_at: datetime | None = strawberry.field(description="When the first text of a reply was stored.")
+    completed_at: datetime | None = strawberry.field(description="When a reply's run ended.")
+    idempotency_key: str | None = strawberry.field(
+        description="The key of the send that made it: matches an optimistic bubble."
+    )
+    model = strawberry.field(
+        resolver=resolve.model, graphql_type=Model | None, description="Of a reply, the model that answered."
+    )
+
+
+@of(Sent, name="SendMessageSuccess", description="The message is stored and its reply is being written.")
+class SendMessageSuccess:
+    conversation: Conversation = strawberry.field(description="As it is now; `activeLeaf` is the reply.")
+    user_message: Message | None = strawberry.field(description="What is answered.")
+    reply: Message = strawberry.field(description="The answer, which grows.")
+    generation: GenerationRef = strawberry.field(description="Follow it: `generationEvents(generation: its id)`.")
+    replayed: bool = strawberry.field(description="This key had been answered before: nothing was sent again.")

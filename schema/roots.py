@@ -1,0 +1,145 @@
+"""The root types: everything that can be asked, done and followed."""
+
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+import resolvers.conversation as on_conversation
+import resolvers.generation as on_generation
+import resolvers.message as on_message
+import resolvers.model as on_model
+import resolvers.node as on_node
+import resolvers.user as on_user
+from schema.conversation import Conversation, CreateConversationSuccess, DeleteConversationSuccess
+from schema.generation import Generation, GenerationEvent, StopGenerationSuccess
+from schema.message import Message, SendMessageSuccess
+from schema.model import Model
+from schema.node import Node
+from schema.refusals import (
+    ContextTooLarge,
+    ConversationBusy,
+    InvalidInput,
+    KeyReused,
+    LimitReached,
+    ModelUnavailable,
+    NotAllowed,
+    NotFound,
+    ServerDraining,
+    StaleBranch,
+)
+from schema.user import CreateApiKeySuccess, RevokeApiKeySuccess, Viewer
+
+CreateConversationResult: TypeAlias = Annotated[
+    CreateConversationSuccess | InvalidInput | NotFound | KeyReused | ServerDraining,
+    strawberry.union("CreateConversationResult", description="What createConversation answers."),
+]
+DeleteConversationResult: TypeAlias = Annotated[
+    DeleteConversationSuccess | NotFound,
+    strawberry.union("DeleteConversationResult", description="What deleteConversation answers."),
+]
+SendMessageResult: TypeAlias = Annotated[
+    SendMessageSuccess
+    | InvalidInput
+    | NotFound
+    | ConversationBusy
+    | StaleBranch
+    | KeyReused
+    | ContextTooLarge
+    | ModelUnavailable
+    | ServerDraining,
+    strawberry.union("SendMessageResult", description="What sendMessage answers."),
+]
+StopGenerationResult: TypeAlias = Annotated[
+    StopGenerationSuccess | NotFound,
+    strawberry.union("StopGenerationResult", description="What stopGeneration answers."),
+]
+CreateApiKeyResult: TypeAlias = Annotated[
+    CreateApiKeySuccess | InvalidInput | NotAllowed | LimitReached,
+    strawberry.union("CreateApiKeyResult", description="What createApiKey answers."),
+]
+RevokeApiKeyResult: TypeAlias = Annotated[
+    RevokeApiKeySuccess | NotFound | NotAllowed,
+    strawberry.union("RevokeApiKeyResult", description="What revokeApiKey answers."),
+]
+
+
+@strawberry.type(
+    description="Everything that can be asked. A query asks, a null answers: an unknown id is null, never an error."
+)
+class Query:
+    viewer = strawberry.field(
+        resolver=on_user.viewer,
+        graphql_type=Viewer | None,
+        description="Who is asking. Null only for a visitor without a credential, who may ask nothing but this and `models`.",
+    )
+    node = strawberry.field(
+        resolver=on_node.node, graphql_type=Node | None, description="Anything of the viewer's by its id."
+    )
+    nodes = strawberry.field(
+        resolver=on_node.nodes,
+        graphql_type=list[Node | None],
+        description="In the order of `ids`, null for each unknown one.",
+    )
+    conversation = strawberry.field(
+        resolver=on_conversation.conversation,
+        graphql_type=Conversation | None,
+        description="One of the viewer's conversations.",
+    )
+    message = strawberry.field(
+        resolver=on_message.message, graphql_type=Message | None, description="One of the viewer's messages."
+    )
+    generation = strawberry.field(
+        resolver=on_generation.generation, graphql_type=Generation | None, description="One of the viewer's runs."
+    )
+    models = strawberry.field(
+        resolver=on_model.models, graphql_type=list[Model], description="Every model on offer; at most 200."
+    )
+
+
+@strawberry.type(
+    description="Everything that can be done. Each answers with a union: one success, or the refusals it can meet. "
+    "A mutation starts work and returns at once; the work is observed by subscription."
+)
+class Mutation:
+    create_conversation = strawberry.mutation(
+        resolver=on_conversation.create_conversation,
+        graphql_type=CreateConversationResult,
+        description="Opens an empty conversation.",
+    )
+    delete_conversation = strawberry.mutation(
+        resolver=on_conversation.delete_conversation,
+        graphql_type=DeleteConversationResult,
+        description="Deletes a conversation with all its messages. A second call says NotFound: treat it as done.",
+    )
+    send_message = strawberry.mutation(
+        resolver=on_message.send_message,
+        graphql_type=SendMessageResult,
+        description="Stores what the viewer says and starts the reply: follow `generation` by `generationEvents`.",
+    )
+    stop_generation = strawberry.mutation(
+        resolver=on_generation.stop_generation,
+        graphql_type=StopGenerationResult,
+        description="Stops a run; the text is kept. Idempotent, and from any process.",
+    )
+    create_api_key = strawberry.mutation(
+        resolver=on_user.create_api_key,
+        graphql_type=CreateApiKeyResult,
+        description="Makes an API key. Not idempotent, by design: its secret is in this answer, once.",
+    )
+    revoke_api_key = strawberry.mutation(
+        resolver=on_user.revoke_api_key,
+        graphql_type=RevokeApiKeyResult,
+        description="Ends an API key; its sockets are closed within 10 seconds.",
+    )
+
+
+@strawberry.type(
+    description="Everything that can be followed, over WebSocket (graphql-transport-ws) or SSE (graphql-sse)."
+)
+class Subscription:
+    generation_events = strawberry.subscription(
+        resolver=on_generation.generation_events,
+        graphql_type=GenerationEvent,
+        description="Replays every event after `after`, tails until GenerationFinished, completes. "
+        "Any process, any device, during or after the run. An unknown id is one error NOT_FOUND; `after` past the end, BAD_VARIABLES.",
+    )
