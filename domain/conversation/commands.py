@@ -49,4 +49,9 @@ def _present(record: object) -> dict[str, object]:
     assert is_dataclass(record)
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     nested = {name: _present(value) if is_dataclass(value) else value for name, value in values.items()}
-    return {name: value for name, value in nested.items() if value not in (None, (), {}, False)}
+    return {name: value for name, value in nested.items() if not _absent(value)}
+
+
+def _absent(value: object) -> bool:
+    """0 is not: it equals False, and is something that was said."""
+    return value is None or value is False or value == () or value == {}

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
 from domain.generation.entity import Generation
 from domain.message import Message, MessageRole, MessageStatus
+from domain.model import ModelKey
 from domain.page import Page, PageArgs
 from domain.world import ConversationId, GenerationId, MessageId, NodeId, UserId
 
@@ -34,6 +35,7 @@ class Draft:
     sent_at: datetime | None = None
     idempotency_key: str | None = None
     generation_id: GenerationId | None = None
+    model_key: ModelKey | None = None
 
 
 class Tree(Protocol):

@@ -52,7 +52,7 @@ class GenerationTrigger(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GenerationError:
-    """`retryable`: asking the same again may go better."""
+    """`retryable`: a button to ask again is worth showing; not whether gus itself asks again."""
 
     code: GenerationErrorCode
     retryable: bool
@@ -62,6 +62,8 @@ class GenerationError:
     def message(self) -> str:
         return _WORDS[self.code]
 
+
+HOPELESS = frozenset({GenerationErrorCode.MODEL_REFUSED})
 
 _WORDS = {
     GenerationErrorCode.MODEL_UNREACHABLE: "The model server could not be reached.",

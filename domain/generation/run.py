@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from domain.errors import GenerationErrorCode, ModelFailure, Unavailable
-from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
+from domain.generation.entity import HOPELESS, Ending, FinishReason, Generation, GenerationError, GenerationStatus
 from domain.generation.log import StopRequest, TokenLog, read_all, text_of
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
@@ -175,7 +175,7 @@ class Run:
         )
 
     def _failed(self, failure: ModelFailure) -> Ending:
-        error = GenerationError(failure.code, failure.retryable, failure.retry_after)
+        error = GenerationError(failure.code, failure.code not in HOPELESS, failure.retry_after)
         usage = self._partial() if self._text or self._reasoning else None
         return self._ending(GenerationStatus.FAILED, FinishReason.ERROR, usage, error)
 

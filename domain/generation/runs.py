@@ -144,9 +144,8 @@ class Runs:
         """Its process is dead. What was committed was shown, and is kept."""
         entries = await read_all(self._log, generation.id)
         text, reasoning = text_of(entries), reasoning_of(entries)
-        usage = (
-            Usage(generation.estimated_input_tokens, len(entries), UsageSource.PARTIAL) if text or reasoning else None
-        )
+        said = text + (reasoning or "")
+        usage = Usage(generation.estimated_input_tokens, estimate_tokens(said), UsageSource.PARTIAL) if said else None
         lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
         ending = Ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, text, usage, reasoning, lost)
         model = self._models.recorded(generation.model_key)

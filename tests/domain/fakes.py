@@ -1,0 +1,263 @@
+"""A log in memory with the Protocol's rules, a model that says what it is told to, and what tests need around them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from domain.errors import ModelFailure, Unavailable
+from domain.generation.entity import Ending, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
+from domain.generation.log import (
+    Append,
+    Appended,
+    GenerationFinished,
+    GenerationStarted,
+    LogEntry,
+    NewText,
+    ReasoningDelta,
+    Slice,
+    Stopping,
+    StopRequest,
+    TextDelta,
+    TextTruncated,
+    TruncationReason,
+    Want,
+)
+from domain.generation.run import Order
+from domain.model import (
+    AnswerEnd,
+    LanguageModel,
+    Model,
+    ModelCapability,
+    ModelFinishReason,
+    ModelHealth,
+    ModelKey,
+    ModelRequest,
+    Piece,
+    Speaker,
+    TextPiece,
+    Turn,
+)
+from domain.user import ApiKey, Role, User, Viewer
+from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId, NodeId, UserId, uuid7
+
+NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+NODE = NodeId(UUID(int=1))
+
+
+class FakeWorld:
+    def __init__(self) -> None:
+        self.time, self.made = NOW, 0
+
+    def now(self) -> datetime:
+        return self.time
+
+    def new_id(self) -> UUID:
+        self.made += 1
+        return uuid7(int(self.time.timestamp() * 1000), self.made)
+
+
+def a_model(**changes: object) -> Model:
+    model = Model(
+        key=ModelKey("small"),
+        provider="here",
+        name_at_provider="small-1",
+        display_name="Small",
+        context_window=4096,
+        max_output_tokens=512,
+        capabilities=frozenset({ModelCapability.STREAMING}),
+        input_price_per_million=Decimal("0.50"),
+        output_price_per_million=Decimal("1.50"),
+    )
+    return replace(model, **changes)  # type: ignore[arg-type]  # any of its fields
+
+
+def a_viewer() -> Viewer:
+    user = User(UserId(UUID(int=7)), "Ada", Role.USER, NOW)
+    return Viewer(user, ApiKey(ApiKeyId(UUID(int=8)), user.id, "laptop", "gus_abc", False, NOW))
+
+
+def a_generation(number: int = 1) -> Generation:
+    return Generation(
+        id=GenerationId(UUID(int=100 + number)),
+        conversation_id=ConversationId(UUID(int=2)),
+        owner_id=a_viewer().id,
+        reply_id=MessageId(UUID(int=3)),
+        trigger=GenerationTrigger.SEND,
+        status=GenerationStatus.RUNNING,
+        model_key=ModelKey("small"),
+        requested_model_key=ModelKey("small"),
+        settings=GenerationSettings(),
+        estimated_input_tokens=11,
+        queued_at=NOW,
+        started_at=NOW,
+        last_seq=1,
+    )
+
+
+def an_order(generation: Generation | None = None) -> Order:
+    return Order(generation or a_generation(), a_model(), ModelRequest("small-1", (Turn(Speaker.USER, "Hi"),), 100))
+
+
+@dataclass
+class FakeLog:
+    """`outages`: so many calls to come are answered with Unavailable, after (`lost_answers`) the work was done."""
+
+    entries: dict[GenerationId, list[LogEntry]] = field(default_factory=dict)
+    runs: dict[GenerationId, Generation] = field(default_factory=dict)
+    endings: dict[GenerationId, Ending] = field(default_factory=dict)
+    stop_requests: dict[GenerationId, StopRequest] = field(default_factory=dict)
+    appends: list[Sequence[Append]] = field(default_factory=list)
+    outages: int = 0
+    lost_answers: bool = False
+    locked: set[GenerationId] = field(default_factory=set)
+    poison: str | None = None
+
+    def begin(self, generation: Generation) -> Generation:
+        self.runs[generation.id] = generation
+        self.entries[generation.id] = [GenerationStarted(1, NOW, generation.id, 1, generation.model_key)]
+        return generation
+
+    def text(self, generation_id: GenerationId) -> list[str]:
+        return [entry.text for entry in self.entries[generation_id] if isinstance(entry, TextDelta)]
+
+    async def append(self, batch: Sequence[Append]) -> dict[GenerationId, Appended]:
+        await asyncio.sleep(0)
+        failing = self._fails()
+        if failing and not self.lost_answers:
+            raise Unavailable("down", retry_after=0)
+        if self.poison and any(self.poison in delta.text for append in batch for delta in append.deltas):
+            raise ValueError("no column takes this")
+        self.appends.append(batch)
+        answer = {
+            append.generation_id: self._append(append) for append in batch if append.generation_id not in self.locked
+        }
+        if failing:
+            raise Unavailable("down", retry_after=0)
+        return answer
+
+    async def read(self, wants: Sequence[Want]) -> list[Slice | None]:
+        await asyncio.sleep(0)
+        if self._fails():
+            raise Unavailable("down", retry_after=0)
+        return [self._read(want) if want.generation_id in self.runs else None for want in wants]
+
+    async def finish(
+        self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
+    ) -> bool:
+        if self._fails():
+            raise Unavailable("down", retry_after=0)
+        run = self.runs[generation.id]
+        if run.ended_at or run.attempt != generation.attempt or run.last_seq != previous:
+            return False
+        entries, seq = self.entries[run.id], previous
+        if cut_to is not None:
+            seq += 1
+            entries.append(TextTruncated(seq, NOW, run.id, cut_to, TruncationReason.STOPPED))
+        entries.append(GenerationFinished(seq + 1, NOW, run.id, ending.status, ending.finish_reason))
+        self.endings[run.id] = ending
+        self.runs[run.id] = replace(
+            run, status=ending.status, ended_at=NOW, last_seq=seq + 1, usage=ending.usage, cost=cost
+        )
+        return True
+
+    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
+        run = self.runs.get(generation_id)
+        if run is None or run.owner_id != owner:
+            return None
+        already = run.ended_at is not None or generation_id in self.stop_requests
+        if not already:
+            self.stop_requests[generation_id] = StopRequest(seen_seq)
+        return Stopping(run, already)
+
+    async def stops(self, node: NodeId) -> dict[GenerationId, StopRequest]:
+        return {key: stop for key, stop in self.stop_requests.items() if self.runs[key].ended_at is None}
+
+    async def renew(self, node: NodeId, live: Sequence[GenerationId], lease: timedelta) -> None:
+        return None
+
+    async def abandoned(self, limit: int) -> list[GenerationId]:
+        return []
+
+    async def left_by(self, node: NodeId, limit: int) -> list[GenerationId]:
+        return [run.id for run in self.runs.values() if run.ended_at is None][:limit]
+
+    async def take(
+        self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool
+    ) -> Generation | None:
+        run = self.runs[generation_id]
+        self.runs[generation_id] = replace(run, attempt=run.attempt + 1)
+        return self.runs[generation_id]
+
+    async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]:
+        return {key: self.runs[key] for key in ids if key in self.runs and self.runs[key].owner_id == owner}
+
+    async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
+        return [run for run in self.runs.values() if run.ended_at is None and run.owner_id == owner][:limit]
+
+    def _append(self, append: Append) -> Appended:
+        run = self.runs[append.generation_id]
+        if run.attempt == append.attempt and run.last_seq == append.previous and run.ended_at is None:
+            for seq, delta in enumerate(append.deltas, append.previous + 1):
+                self.entries[run.id].append(_entry(seq, run.id, delta))
+            run = self.runs[run.id] = replace(run, last_seq=append.last)
+        return Appended(run.attempt, run.last_seq, run.ended_at is not None, self.stop_requests.get(run.id))
+
+    def _read(self, want: Want) -> Slice:
+        run = self.runs[want.generation_id]
+        found = [entry for entry in self.entries[run.id] if entry.seq > want.after][: want.limit]
+        return Slice(tuple(found), run.last_seq, run.ended_at is not None)
+
+    def _fails(self) -> bool:
+        self.outages, failing = max(self.outages - 1, 0), self.outages > 0
+        return failing
+
+
+def _entry(seq: int, generation_id: GenerationId, delta: NewText) -> LogEntry:
+    kind = ReasoningDelta if delta.reasoning else TextDelta
+    return kind(seq, NOW, generation_id, delta.text, delta.offset)
+
+
+DONE = AnswerEnd(ModelFinishReason.STOP, None)
+Step = Piece | ModelFailure | Callable[[], object] | asyncio.Event | Exception
+
+
+class FakeModel:
+    """Each try plays the next script: pieces are said, failures raised, events waited for, callables called."""
+
+    def __init__(self, *scripts: Iterable[Step]) -> None:
+        self._scripts, self.tries, self.closed = list(scripts), 0, 0
+
+    async def answer(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
+        script = list(self._scripts[min(self.tries, len(self._scripts) - 1)])
+        self.tries += 1
+        try:
+            for step in script:
+                await asyncio.sleep(0)
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif callable(step):
+                    step()
+                else:
+                    yield step
+        finally:
+            self.closed += 1
+
+    async def health(self) -> ModelHealth:
+        return ModelHealth.UP
+
+
+class OneServer:
+    def __init__(self, server: LanguageModel) -> None:
+        self._server = server
+
+    def __getitem__(self, provider: str) -> LanguageModel:
+        return self._server
+
+
+def words(*texts: str) -> list[TextPiece]:
+    return [TextPiece(text) for text in texts]

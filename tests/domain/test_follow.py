@@ -1,0 +1,80 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from domain.errors import BadCursor, UnknownId
+from domain.generation.follow import Followers, LogReader
+from domain.generation.log import GenerationFinished, LogEntry, text_of
+from domain.world import GenerationId
+from tests.domain.fakes import DONE, FakeLog, FakeModel, a_generation, a_viewer, an_order, words
+from tests.domain.playing import Stage
+
+GENERATION = a_generation().id
+
+
+@pytest.fixture
+async def followers(stage: Stage, log: FakeLog) -> AsyncIterator[Followers]:
+    reader = LogReader(log)
+    reading = asyncio.create_task(reader.run())
+    yield Followers(log, reader, stage.wakes)
+    reading.cancel()
+
+
+async def followed(followers: Followers, after: int = 0, generation_id: GenerationId = GENERATION) -> list[LogEntry]:
+    async with aclosing(followers.follow(a_viewer(), generation_id, after)) as entries:
+        return [entry async for entry in entries]
+
+
+async def test_early_late_and_double_followers_are_given_the_same(stage: Stage, followers: Followers) -> None:
+    gate = asyncio.Event()
+    run = stage.run(FakeModel([*words("a", "b"), gate, *words("c"), DONE]), an_order())
+    early = [asyncio.create_task(followed(followers)) for _ in range(3)]
+    playing = asyncio.create_task(run.play())
+    await asyncio.sleep(0.01)
+    gate.set()
+    await playing
+    late = await followed(followers)
+    assert [await task for task in early] == [late, late, late]
+    assert text_of(late) == "abc"
+    assert isinstance(late[-1], GenerationFinished)
+
+
+async def test_a_follower_resumes_after_its_cursor(stage: Stage, followers: Followers) -> None:
+    entries = await stage.play(FakeModel([*words("a"), DONE]))
+    assert [await followed(followers, after) for after in (0, 1, len(entries))] == [entries, entries[1:], []]
+
+
+@pytest.mark.parametrize("generation_id", [GenerationId(a_generation(9).id)])
+async def test_an_unknown_run_is_an_error_before_the_first_event(
+    followers: Followers, generation_id: GenerationId
+) -> None:
+    with pytest.raises(UnknownId):
+        await followed(followers, generation_id=generation_id)
+
+
+async def test_a_cursor_beyond_the_log_is_refused(log: FakeLog, followers: Followers) -> None:
+    log.begin(a_generation())
+    with pytest.raises(BadCursor, match="ends at 1"):
+        await followed(followers, after=2)
+
+
+async def test_a_negative_cursor_means_the_start(stage: Stage, followers: Followers) -> None:
+    entries = await stage.play(FakeModel([*words("a"), DONE]))
+    assert await followed(followers, after=-5) == entries
+
+
+async def test_an_outage_pauses_a_stream_and_does_not_end_it(stage: Stage, log: FakeLog, followers: Followers) -> None:
+    entries = await stage.play(FakeModel([*words("a"), DONE]))
+    log.outages = 3
+    assert await followed(followers) == entries
+
+
+async def test_leaving_forgets_the_follower(stage: Stage, log: FakeLog, followers: Followers) -> None:
+    log.begin(a_generation())
+    stream = followers.follow(a_viewer(), GENERATION, 0)
+    await anext(stream)
+    assert stage.wakes.watched() == 1
+    await stream.aclose()
+    assert stage.wakes.watched() == 0
