@@ -12,6 +12,7 @@ from domain.generation.entity import Ending, FinishReason, Generation, Generatio
 from domain.generation.log import Stopping, TokenLog, read_all, reasoning_of, text_of
 from domain.generation.run import Order, Run, RunPolicy, finish_patiently
 from domain.generation.wakes import Wakes
+from domain.generation.window import estimate_tokens
 from domain.generation.writer import LogWriter
 from domain.model import Models, Usage, UsageSource
 from domain.user import Viewer
