@@ -1,0 +1,191 @@
+"""Any model server with an OpenAI-compatible `/chat/completions`."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from domain.errors import GenerationErrorCode, ModelFailure
+from domain.model import ModelHealth, ModelRequest, Piece
+from providers.answer import AnswerReader
+from providers.failures import LONGEST_DETAIL, failed, refusal, retry_after
+from providers.health import CachedHealth
+from providers.request import body
+
+# Shorter than what servers allow (5 s in llama.cpp and uvicorn): a POST on a connection that the server is just closing fails.
+KEEP_IDLE_CONNECTION = timedelta(seconds=2)
+# A whole answer is still worth a moment: for its usage, and for the end of the body, which frees the connection for the next.
+AFTER_FINISH = timedelta(seconds=2)
+AFTER_DONE = timedelta(milliseconds=200)
+# For the words of a refusal.
+AFTER_REFUSAL = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """`base_url` ends before `/chat/completions`, mostly in `/v1`. The first token's time runs from the request on."""
+
+    name: str
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    connect_timeout: timedelta = timedelta(seconds=5)
+    first_token_timeout: timedelta = timedelta(seconds=60)
+    between_tokens_timeout: timedelta = timedelta(seconds=30)
+    health_timeout: timedelta = timedelta(seconds=2)
+    health_kept_for: timedelta = timedelta(seconds=5)
+    max_connections: int = 200
+
+
+class OpenAiServer:
+    """One client for one server; open while its `async with` is."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._client = _client(config)
+        self._health = CachedHealth(self._client, timeout=config.health_timeout, kept_for=config.health_kept_for)
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def health(self) -> ModelHealth:
+        return await self._health.now()
+
+    async def answer(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
+        reader, patience = AnswerReader(), _Patience(self._config)
+        with _told_as_failure(reader):
+            async with self._streamed(request, patience) as response:
+                chunks = response.aiter_raw()
+                while chunk := await _next_chunk(chunks, reader, patience):
+                    for piece in reader.pieces(chunk):
+                        yield piece
+                        # Only now: the time that our own reader takes is not the model's.
+                        patience.begin_again()
+            for piece in reader.end():
+                yield piece
+
+    @asynccontextmanager
+    async def _streamed(self, request: ModelRequest, patience: "_Patience") -> AsyncIterator[httpx.Response]:
+        response = await self._send(request, patience)
+        try:
+            if response.status_code != 200:
+                raise await _refused(response)
+            if not _is_event_stream(response):
+                raise await _not_a_stream(response)
+            yield response
+        finally:
+            # A body that was not read to its end takes its connection along, so the server sees at once that nobody reads.
+            await response.aclose()
+
+    async def _send(self, request: ModelRequest, patience: "_Patience") -> httpx.Response:
+        outgoing = self._client.build_request("POST", "chat/completions", content=body(request))
+        try:
+            async with asyncio.timeout_at(patience.ends_at):
+                return await self._client.send(outgoing, stream=True)
+        except httpx.TransportError as error:
+            raise failed(GenerationErrorCode.MODEL_UNREACHABLE, repr(error), retryable=True) from error
+        except aiohttp.ClientError as error:
+            raise failed(GenerationErrorCode.MODEL_ANSWERED_NONSENSE, repr(error)) from error
+
+
+class _Patience:
+    """How long the next token may take: a comment that keeps the connection alive is none and buys no time."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._between = config.between_tokens_timeout.total_seconds()
+        self.ends_at = self._clock() + config.first_token_timeout.total_seconds()
+
+    def begin_again(self) -> None:
+        self.ends_at = self._clock() + self._between
+
+    def shorten(self, limit: timedelta) -> None:
+        self.ends_at = min(self.ends_at, self._clock() + limit.total_seconds())
+
+
+async def _next_chunk(chunks: AsyncIterator[bytes], reader: AnswerReader, patience: _Patience) -> bytes:
+    """Empty at the end. What goes wrong behind a whole answer is no failure of the answer."""
+    if reader.whole:
+        patience.shorten(AFTER_DONE if reader.done else AFTER_FINISH)
+    try:
+        async with asyncio.timeout_at(patience.ends_at):
+            return await anext(chunks, b"")
+    except (TimeoutError, httpx.TransportError, aiohttp.ClientError):
+        if reader.whole:
+            return b""
+        raise
+
+
+@contextmanager
+def _told_as_failure(reader: AnswerReader) -> Iterator[None]:
+    try:
+        yield
+    except ModelFailure as failure:
+        failure.retryable = failure.retryable and not reader.begun
+        raise
+    except TimeoutError as error:
+        code = GenerationErrorCode.BETWEEN_TOKENS_TIMEOUT if reader.begun else GenerationErrorCode.FIRST_TOKEN_TIMEOUT
+        raise failed(code, retryable=not reader.begun) from error
+    except (httpx.TransportError, aiohttp.ClientError) as error:
+        raise failed(GenerationErrorCode.MODEL_BROKE_OFF, repr(error), retryable=not reader.begun) from error
+
+
+async def _refused(response: httpx.Response) -> ModelFailure:
+    wait = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+    return refusal(response.status_code, retry_after=wait, detail=await _first_words(response))
+
+
+def _is_event_stream(response: httpx.Response) -> bool:
+    media_type: str = response.headers.get("content-type", "")
+    return media_type.partition(";")[0].strip().lower() == "text/event-stream"
+
+
+async def _not_a_stream(response: httpx.Response) -> ModelFailure:
+    detail = f"{response.headers.get('content-type')}: {await _first_words(response)}"
+    return failed(GenerationErrorCode.MODEL_ANSWERED_NONSENSE, detail, status=response.status_code)
+
+
+async def _first_words(response: httpx.Response) -> str:
+    words = b""
+    try:
+        async with asyncio.timeout(AFTER_REFUSAL.total_seconds()):
+            chunks = response.aiter_raw()
+            while len(words) < LONGEST_DETAIL and (chunk := await anext(chunks, b"")):
+                words += chunk
+    except (TimeoutError, httpx.TransportError, aiohttp.ClientError):
+        pass
+    return words[:LONGEST_DETAIL].decode("utf-8", "replace")
+
+
+def _client(config: ServerConfig) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=config.max_connections, keepalive_expiry=KEEP_IDLE_CONNECTION.total_seconds())
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(limits=limits, trust_env=False),
+        base_url=config.base_url,
+        headers=_headers(config.api_key),
+        # Reading has its own limits, between tokens and not between bytes.
+        timeout=httpx.Timeout(None, connect=config.connect_timeout.total_seconds()),
+        trust_env=False,
+    )
+
+
+def _headers(api_key: str | None) -> dict[str, str]:
+    headers = {
+        "accept": "text/event-stream, application/json;q=0.5",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "gus",
+    }
+    return headers | ({"authorization": f"Bearer {api_key}"} if api_key else {})

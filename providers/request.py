@@ -1,0 +1,36 @@
+"""What is written to a model server."""
+
+import json
+
+from domain.model import ModelRequest, Turn
+from providers.markers import break_markers
+from providers.text import fit
+
+
+def body(request: ModelRequest) -> bytes:
+    # ASCII escapes, the default of `dumps`: whatever else is in the history, the bytes are valid UTF-8.
+    return json.dumps(_required(request) | _optional(request)).encode()
+
+
+def _required(request: ModelRequest) -> dict[str, object]:
+    return {
+        "model": request.name_at_provider,
+        "messages": [_message(turn) for turn in request.turns],
+        "max_tokens": request.max_output_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def _optional(request: ModelRequest) -> dict[str, object]:
+    settings: dict[str, object] = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "seed": request.seed,
+        "stop": [fit(stop) for stop in request.stop] or None,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _message(turn: Turn) -> dict[str, str]:
+    return {"role": turn.speaker.value, "content": break_markers(fit(turn.text))}

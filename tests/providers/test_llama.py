@@ -1,0 +1,131 @@
+"""The real embedded model: one start for all that only asks."""
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from domain.model import AnswerEnd, ModelFinishReason, ModelHealth, ModelRequest, Speaker, Turn
+from providers import llama
+from providers.llama import CONTEXT_WINDOW, KEY, EmbeddedModel, EmbeddedModelFailed, embedded_entry
+from providers.openai import OpenAiServer
+from tests.providers.asking import ask
+
+pytest.importorskip("xllamacpp")
+
+LONG_ENOUGH = 60
+
+QUESTION = ModelRequest(KEY, (Turn(Speaker.USER, "What is a tree?"),), 12, temperature=0.0, seed=1)
+
+PARENT = """
+    import asyncio
+    from providers.llama import EmbeddedModel
+
+    async def main():
+        async with EmbeddedModel() as model:
+            print(model.base_url, flush=True)
+            await asyncio.Event().wait()
+
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[EmbeddedModel]:
+    async with EmbeddedModel() as model:
+        yield model
+
+
+async def test_it_answers_token_by_token_and_counts_the_prompt_as_prompted(model: EmbeddedModel) -> None:
+    async with OpenAiServer(model.server_config()) as server:
+        answered = await ask(server, QUESTION)
+        assert await server.health() is ModelHealth.UP
+    assert answered.text.startswith("A tree")
+    assert len(answered.deltas) == 12
+    assert isinstance(answered.end, AnswerEnd)
+    assert answered.end.reason is ModelFinishReason.LENGTH
+    assert answered.end.usage is not None
+    assert (answered.end.usage.input_tokens, answered.end.usage.output_tokens) == (35, 12)
+
+
+async def test_nobody_without_the_key_is_answered(model: EmbeddedModel) -> None:
+    async with httpx.AsyncClient() as client:
+        refused = await client.post(f"{model.base_url}/chat/completions", json={"messages": []})
+        listed = await client.get(f"{model.base_url}/models", headers={"authorization": f"Bearer {model.api_key}"})
+    assert refused.status_code == 401
+    assert listed.json()["data"][0]["id"] == KEY
+    assert listed.json()["data"][0]["meta"]["n_ctx"] == CONTEXT_WINDOW
+
+
+async def test_a_child_that_is_killed_is_started_again_at_the_same_address() -> None:
+    ready = asyncio.Queue[str]()
+    async with EmbeddedModel(on_progress=ready.put_nowait) as model, asyncio.timeout(LONG_ENOUGH):
+        first, url = model.pid, model.base_url
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        told = [await ready.get() for _ in range(5)]
+        async with OpenAiServer(model.server_config()) as server:
+            answered = await ask(server, QUESTION)
+        assert (model.base_url, len(answered.deltas)) == (url, 12)
+        assert model.pid not in (None, first)
+    assert [line.split()[-1] for line in told] == ["...", "ready", "again", "...", "ready"]
+
+
+async def test_closing_it_ends_the_child() -> None:
+    async with EmbeddedModel() as model:
+        pid, url = model.pid, model.base_url
+    assert pid is not None
+    assert model.pid is None
+    assert not _exists(pid)
+    assert await _is_gone(url)
+
+
+async def test_a_child_whose_parent_is_killed_is_gone() -> None:
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", textwrap.dedent(PARENT), stdout=PIPE)
+    assert parent.stdout is not None
+    async with asyncio.timeout(LONG_ENOUGH):
+        url = (await parent.stdout.readline()).decode().strip()
+        assert not await _is_gone(url)
+        parent.kill()
+        await parent.wait()
+        while not await _is_gone(url):  # noqa: ASYNC110  # nothing of the child is ours to wait for
+            await asyncio.sleep(0.05)
+
+
+async def test_a_child_that_cannot_start_says_where_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"not a model")
+    monkeypatch.setattr(llama, "find_weights", lambda: tmp_path / "broken.gguf")
+    broken = EmbeddedModel(log_file=tmp_path / "llama.log")
+    with pytest.raises(EmbeddedModelFailed, match=r"llama\.log"):
+        await broken.__aenter__()
+    assert broken.pid is None
+
+
+def test_its_entry_in_the_catalogue_costs_nothing() -> None:
+    entry = embedded_entry()
+    assert (entry.key, entry.input_price_per_million, entry.output_price_per_million) == (KEY, Decimal(0), Decimal(0))
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def _is_gone(url: str) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            await client.get(f"{url}/models")
+        except httpx.ConnectError:
+            return True
+    return False
