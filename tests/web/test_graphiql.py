@@ -1,0 +1,159 @@
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, Route, WebSocket, expect
+
+pytestmark = pytest.mark.web
+
+RESPONSE = ".graphiql-response"
+WATCH_THE_RESPONSE = """() => {
+    const pane = document.querySelector(".graphiql-response");
+    window.seen = [];
+    new MutationObserver(() => window.seen.push(pane.innerText))
+        .observe(pane, {subtree: true, childList: true, characterData: true});
+}"""
+
+
+@dataclass
+class GraphiQLPage:
+    page: Page
+    origin: str
+    screenshots: Path | None
+    foreign_requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self) -> None:
+        self.page.context.route("**/*", self._only_own_origin)
+        self.page.on("websocket", self._note_socket)
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(f"{self.origin}/graphql")
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        expect(self.page.locator(".graphiql-query-editor .view-line").first).to_be_visible(timeout=30_000)
+        # Introspection has ended when the button to repeat it is at rest.
+        expect(self.page.locator(".graphiql-spinner, .graphiql-un-styled[disabled]")).to_have_count(0)
+
+    def tab(self, number: int) -> None:
+        self.page.get_by_role("tab").nth(number - 1).click()
+        # GraphiQL parses the editor's new content 100 ms after its last change, and runs what it parsed.
+        self.page.wait_for_timeout(500)
+
+    def run(self) -> None:
+        self.page.get_by_role("button", name=re.compile("^Execute query")).click()
+
+    def expect_response(self, pattern: str, *, timeout_ms: int = 30_000) -> None:
+        # Monaco writes spaces as no-break spaces.
+        expect(self.page.locator(RESPONSE)).to_contain_text(re.compile(pattern), timeout=timeout_ms)
+
+    def stored(self) -> str:
+        stored: str = self.page.evaluate("JSON.stringify(localStorage)")
+        return stored
+
+    def shoot(self, name: str) -> None:
+        if self.screenshots is not None:
+            self.page.screenshot(path=self.screenshots / f"graphiql-{name}.png")
+
+    def _only_own_origin(self, route: Route) -> None:
+        if route.request.url.startswith((f"{self.origin}/", "data:", "blob:")):
+            route.continue_()
+        else:
+            self.foreign_requests.append(route.request.url)
+            route.abort()
+
+    def _note_socket(self, socket: WebSocket) -> None:
+        if not socket.url.startswith(f"{self.origin}/".replace("http", "ws", 1)):
+            self.foreign_requests.append(socket.url)
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+
+@pytest.fixture
+def graphiql(page: Page, gus_url: str, screenshots: Path | None) -> Iterator[GraphiQLPage]:
+    """Whatever a test does: nothing is fetched from elsewhere, the policy is kept, and nothing fails unseen."""
+    graphiql = GraphiQLPage(page, gus_url.rstrip("/"), screenshots)
+    graphiql.open()
+    yield graphiql
+    assert graphiql.foreign_requests == []
+    assert graphiql.complaints == []
+
+
+def text_so_far(response: str) -> str | None:
+    """As far as it is on the screen: Monaco wraps it, and renders visible lines only."""
+    shown = re.search(r'"textSoFar": "((?:[^"\\]|\\.)*)', re.sub(r"\s+", " ", response))
+    return None if shown is None else shown[1]
+
+
+def test_graphiql_opens_offline_with_the_five_tabs(graphiql: GraphiQLPage) -> None:
+    tabs = graphiql.page.get_by_role("tab").all_inner_texts()
+    graphiql.shoot("light")
+    graphiql.page.emulate_media(color_scheme="dark")
+    graphiql.page.wait_for_timeout(300)
+    graphiql.shoot("dark")
+    assert tabs == ["Send", "Stream", "Branch", "Tree", "ModelsAndMe"]
+
+
+def test_a_reply_grows_in_the_result_pane(graphiql: GraphiQLPage) -> None:
+    graphiql.run()
+    graphiql.expect_response("SendMessageSuccess")
+    graphiql.shoot("1-send")
+    graphiql.tab(2)
+    graphiql.page.evaluate(WATCH_THE_RESPONSE)
+    graphiql.run()
+    graphiql.expect_response("textSoFar")
+    graphiql.shoot("2-stream")
+    graphiql.expect_response("GenerationFinished", timeout_ms=120_000)
+    graphiql.shoot("2-finished")
+
+    seen: list[str] = graphiql.page.evaluate("window.seen")
+    texts = [text for text, _ in groupby(shown for shown in map(text_so_far, seen) if shown)]
+    assert len(texts) >= 3
+    assert all(len(longer) > len(shorter) for shorter, longer in pairwise(texts)), texts
+
+
+def test_the_other_tabs_need_no_copied_ids(graphiql: GraphiQLPage) -> None:
+    graphiql.run()
+    graphiql.expect_response("SendMessageSuccess")
+    graphiql.tab(2)
+    graphiql.run()
+    graphiql.expect_response("GenerationFinished", timeout_ms=120_000)
+    graphiql.tab(3)
+    graphiql.run()
+    graphiql.expect_response("SendMessageSuccess")
+    graphiql.shoot("3-branch")
+    graphiql.tab(4)
+    graphiql.run()
+    graphiql.expect_response("What.is.a.tree")
+    graphiql.shoot("4-tree")
+    graphiql.tab(5)
+    graphiql.run()
+    graphiql.expect_response("displayName")
+    graphiql.shoot("5-models-and-me")
+
+
+def test_a_tab_that_needs_a_send_says_so(graphiql: GraphiQLPage) -> None:
+    graphiql.tab(2)
+    graphiql.run()
+    graphiql.expect_response("Run.tab.1.first")
+
+
+def test_the_key_is_never_stored_so_each_load_begins_with_the_servers_own(graphiql: GraphiQLPage) -> None:
+    graphiql.run()
+    graphiql.expect_response("SendMessageSuccess")
+    graphiql.page.wait_for_timeout(1_000)
+    assert "gus:graphiql:queries" in json.loads(graphiql.stored())
+    assert "Bearer" not in graphiql.stored()
+
+    graphiql.page.reload()
+    graphiql.wait_until_ready()
+    assert graphiql.page.get_by_role("tab").count() == 5
+    graphiql.run()
+    graphiql.expect_response("SendMessageSuccess")
