@@ -13,7 +13,6 @@ from domain.conversation.entity import Conversation
 from domain.conversation.rules import LIMITS, Problems, check_settings
 from domain.conversation.service import check_new, opened, recall
 from domain.conversation.store import ConversationStore, Draft, Remembered, Tree, Writing
-from domain.conversation.twins import Twins
 from domain.errors import ConversationBusy, InputRule, NotFound, StaleBranch
 from domain.generation.entity import Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
@@ -69,22 +68,18 @@ class Sends:
     ) -> None:
         self._conversations, self._messages, self._generations = conversations, messages, generations
         self._models, self._runs, self._world = models, runs, world
-        self._windows, self._twins = Windows(messages), Twins()
+        self._windows = Windows(messages)
 
     async def send(self, viewer: Viewer, command: SendMessage) -> Sent:
         """Raises every refusal of SendMessageResult; then nothing was written."""
-        async with self._twins.one_at_a_time((viewer.id, command.idempotency_key)):
-            while True:
-                if done := await recall(self._conversations, viewer, command.idempotency_key, fingerprint(command)):
-                    return await self._replay(viewer, done)
-                self._runs.require_open()
-                plan = await self._plan(viewer, command)
-                with suppress(Moved):
-                    if sent := await self._write(viewer, plan):
-                        self._runs.start(
-                            Order(sent.generation, plan.model, plan.window.request(plan.model, plan.settings))
-                        )
-                        return sent
+        while True:
+            if done := await recall(self._conversations, viewer, command.idempotency_key, fingerprint(command)):
+                return await self._replay(viewer, done)
+            self._runs.require_open()
+            plan = await self._plan(viewer, command)
+            with suppress(Moved):
+                if sent := await uninterrupted(self._write_and_start(viewer, plan)):
+                    return sent
 
     async def _plan(self, viewer: Viewer, command: SendMessage) -> Plan:
         received_at = self._world.now()

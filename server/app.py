@@ -1,0 +1,81 @@
+"""The Litestar application: routes around the composed whole, which lives as long as the app's lifespan."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Litestar, Request, Response
+
+import schema
+from domain.errors import ServerDraining
+from domain.user import Viewer
+from resolvers.context import Context
+from server.compose import Gus, composed
+from server.graphiql import GraphiQL, load_graphiql
+from server.graphql import GraphQLTransport
+from server.health import health_handlers
+from server.models_file import Catalogue
+from server.settings import Settings
+
+
+@dataclass(slots=True)
+class Running:
+    """What the routes reach, from the lifespan's start to its end."""
+
+    opened: Gus | None = None
+
+    @property
+    def gus(self) -> Gus:
+        """Raises ServerDraining outside the lifespan."""
+        if self.opened is None:
+            raise ServerDraining
+        return self.opened
+
+    async def authenticate(self, secret: str) -> Viewer:
+        return await self.gus.services.users.authenticate(secret)
+
+    def make_context(self, viewer: Viewer | None) -> Context:
+        return Context(self.gus.services, viewer)
+
+    async def database_answers(self) -> None:
+        await self.gus.database.fetchrow("SELECT 1")
+
+
+def create_app(settings: Settings, *, database_url: str, catalogue: Catalogue) -> Litestar:
+    running = Running()
+    graphiql = load_graphiql(settings.dev_key)
+    transport = _transport(settings, running, graphiql)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with composed(settings, database_url, catalogue) as gus:
+            running.opened = gus
+            yield
+            await transport.drain()
+            running.opened = None
+
+    return Litestar(
+        route_handlers=[
+            *transport.routes(),
+            *graphiql.routes(),
+            *health_handlers({"database": running.database_answers}),
+        ],
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _transport(settings: Settings, running: Running, graphiql: GraphiQL) -> GraphQLTransport:
+    def page(request: Request[Any, Any, Any]) -> Response[Any]:
+        return graphiql.page(request.scope)
+
+    return GraphQLTransport(
+        schema=schema.build(),
+        authenticate=running.authenticate,
+        make_context=running.make_context,
+        html=None if settings.production else page,
+        introspection=not settings.production,
+        allowed_origins=frozenset(settings.allowed_origins),
+    )
