@@ -1,7 +1,7 @@
 """The composition root: every part is made here, once, and opened and closed in order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,10 +22,11 @@ from domain.user import Users
 from domain.world import NodeId, RealWorld, UserId
 from providers import ConfiguredServers
 from repositories.conversation.store import SqlConversations
-from repositories.database import Database, open_database
+from repositories.database import Database, QueryLogger, open_database
 from repositories.generation.log import SqlTokenLog
 from repositories.generation.store import SqlGenerations
 from repositories.message.store import SqlMessages
+from repositories.notify import Notices
 from repositories.user import SqlUsers
 from resolvers.context import Services
 from server.models_file import Catalogue
@@ -45,23 +46,29 @@ class Gus:
 
 
 @asynccontextmanager
-async def composed(settings: Settings, database_url: str, catalogue: Catalogue) -> AsyncIterator[Gus]:
+async def composed(
+    settings: Settings, database_url: str, catalogue: Catalogue, *, query_logger: QueryLogger | None = None
+) -> AsyncIterator[Gus]:
     """Everything is closed in reverse: runs first, which still need their log, the database last."""
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(database_url, settings.database_pool))
+        database = await stack.enter_async_context(open_database(database_url, settings.database_pool, query_logger))
         servers = await stack.enter_async_context(ConfiguredServers(catalogue.servers))
-        gus = await _assemble(stack, settings, database, Models(catalogue.models, servers))
+        notices = Notices(settings.listen_url or database_url)
+        gus = await _assemble(stack, settings, database, notices, Models(catalogue.models, servers))
         if settings.dev_key is not None:
             await gus.services.users.keep_development_key(DEVELOPER, settings.dev_key)
         yield gus
 
 
-async def _assemble(stack: AsyncExitStack, settings: Settings, database: Database, models: Models) -> Gus:
+async def _assemble(
+    stack: AsyncExitStack, settings: Settings, database: Database, notices: Notices, models: Models
+) -> Gus:
     world = RealWorld()
     conversations, messages = SqlConversations(database, world), SqlMessages(database)
     generations, log = SqlGenerations(database), SqlTokenLog(database)
-    wakes = Wakes()
-    writer, reader = LogWriter(log, wakes), LogReader(log)
+    wakes = Wakes(notices.tell)
+    writer = LogWriter(log, wakes)
+    reader = LogReader(log, writer)
     runs = Runs(log, writer, wakes, models, _node(settings, world), RunPolicy())
     services = Services(
         users=Users(SqlUsers(database), world, settings.secret_key),
@@ -71,15 +78,16 @@ async def _assemble(stack: AsyncExitStack, settings: Settings, database: Databas
         messages=Messages(messages),
         generations=Generations(generations, log, Followers(generations, reader, wakes), runs),
     )
-    await stack.enter_async_context(_in_background(writer, reader, Upkeep(conversations, world)))
+    upkeep = Upkeep(conversations, world)
+    await stack.enter_async_context(_in_background(writer.run(), reader.run(), upkeep.run(), notices.run(wakes.hear)))
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, database)
 
 
 @asynccontextmanager
-async def _in_background(*workers: LogWriter | LogReader | Upkeep) -> AsyncIterator[None]:
+async def _in_background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(worker.run()) for worker in workers]
+        running = [tasks.create_task(each) for each in work]
         try:
             yield
         finally:

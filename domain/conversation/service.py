@@ -64,7 +64,8 @@ class Conversations:
             stopped = await writing.delete(viewer.id, conversation_id, self._world.now())
         if stopped is None:
             raise NotFound("conversation")
-        await self._runs.pass_on_stops(stopped)
+        if stopped:
+            self._runs.look_for_stops()
         return conversation_id
 
     async def _replay(self, viewer: Viewer, done: Remembered) -> Created:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from datetime import timedelta
 
 from domain.errors import BadCursor, Unavailable, UnknownId
 from domain.generation.log import GenerationStore, LogEntry, Slice, TokenLog, Want
-from domain.generation.wakes import Wakes
+from domain.generation.wakes import Wakes, wait_at_most
+from domain.generation.writer import LogWriter
 from domain.user import Viewer
 from domain.world import GenerationId
 
@@ -18,12 +18,16 @@ MOST_AT_ONCE = 500
 class LogReader:
     """One reader for all of a process's followers: what they want while a read is in flight goes into the next one."""
 
-    def __init__(self, log: TokenLog) -> None:
-        self._log = log
+    def __init__(self, log: TokenLog, writer: LogWriter) -> None:
+        self._log, self._writer = log, writer
         self._waiting: list[tuple[Want, asyncio.Future[Slice | None]]] = []
         self._wanted = asyncio.Event()
 
     async def read(self, want: Want) -> Slice | None:
+        """What this process wrote itself comes from memory, all else from the log. None: there is no such run."""
+        tail = self._writer.tail(want)
+        if tail is not None:
+            return tail
         answer: asyncio.Future[Slice | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((want, answer))
         self._wanted.set()
@@ -72,7 +76,7 @@ class Followers:
                 if found.ended and cursor >= found.last_seq:
                     return
                 if cursor >= found.last_seq:
-                    await _wait(woken)
+                    await wait_at_most(woken, POLL)
 
     async def page(self, viewer: Viewer, generation_id: GenerationId, after: int, limit: int) -> Slice | None:
         """For pollers: the same log by the same cursor. Raises BadCursor."""
@@ -98,12 +102,6 @@ class Followers:
                 return await self._reader.read(want)
             except Unavailable as outage:
                 await asyncio.sleep(outage.retry_after)
-
-
-async def _wait(woken: asyncio.Event) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(POLL.total_seconds()):
-            await woken.wait()
 
 
 def _beyond(last_seq: int) -> BadCursor:

@@ -105,7 +105,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What the log says after an append: `last_seq` is `append.last` when it was taken.
+    """What the log says after an append: `last_seq` is `append.last` when it was taken, `at` the time of its entries.
 
     Not taken: another attempt, or an end, means that the run is lost; the same attempt with another `last_seq`
     means that an earlier append of unknown outcome had been committed.
@@ -115,6 +115,7 @@ class Appended:
     last_seq: int
     ended: bool
     stop: "StopRequest | None"
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +143,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """`already`: it was over, or being stopped, before."""
+    """`already`: it was over, or being stopped, before. `node`: whose run it is."""
 
     generation: Generation
     already: bool
+    node: NodeId | None = None
 
 
 class TokenLog(Protocol):

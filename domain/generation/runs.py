@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from domain.errors import GenerationErrorCode, ServerDraining, Unavailable
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
 from domain.generation.log import Stopping, TokenLog, read_all, reasoning_of, text_of
 from domain.generation.run import Order, Run, RunPolicy, finish_patiently
-from domain.generation.wakes import Wakes
+from domain.generation.wakes import Wakes, wait_at_most
 from domain.generation.window import estimate_tokens
 from domain.generation.writer import LogWriter
 from domain.model import Models, Usage, UsageSource
@@ -21,6 +22,7 @@ from domain.world import GenerationId, NodeId
 logger = logging.getLogger("gus.runs")
 
 SWEPT_AT_ONCE = 100
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,13 @@ class Runs:
     async def stop(self, viewer: Viewer, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
         """None: not there, or not theirs. Whichever process has the run sees the request; here it does at once."""
         stopping = await self._log.ask_to_stop(viewer.id, generation_id, seen_seq)
-        if generation_id in self._live:
-            await self._pass_on_stops()
+        if stopping is not None and stopping.node is not None and not stopping.already:
+            self._wakes.wake([stopping.node])
         return stopping
 
-    async def pass_on_stops(self, generation_ids: list[GenerationId]) -> None:
-        if any(generation_id in self._live for generation_id in generation_ids):
-            await self._pass_on_stops()
+    def look_for_stops(self) -> None:
+        """Some runs were asked to stop: here at once, elsewhere by the poll."""
+        self._wakes.wake([self.node.id])
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -93,8 +95,8 @@ class Runs:
             self._tasks = tasks
             await self._end_all(await self._log.left_by(self.node.id, SWEPT_AT_ONCE), own=True)
             upkeep = [
-                tasks.create_task(self._every(self.node.lease / 3, self._renew_and_sweep)),
-                tasks.create_task(self._every(self.node.stop_poll, self._pass_on_stops)),
+                tasks.create_task(self._every(self.node.lease / 3, self._renew_and_sweep, wakes=NOBODY)),
+                tasks.create_task(self._every(self.node.stop_poll, self._pass_on_stops, wakes=self.node.id)),
             ]
             try:
                 yield
@@ -112,14 +114,17 @@ class Runs:
         for run, _ in list(self._live.values()):
             run.leave()
 
-    async def _every(self, period: timedelta, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except Unavailable:
-                self._expired.forget()
-                logger.warning("storage cannot be reached; upkeep of runs waits")
-            await asyncio.sleep(period.total_seconds())
+    async def _every(self, period: timedelta, work: Callable[[], Awaitable[None]], *, wakes: UUID) -> None:
+        """Each period, and at once when the id in `wakes` is woken."""
+        with self._wakes.watching(wakes) as woken:
+            while True:
+                woken.clear()
+                try:
+                    await work()
+                except Unavailable:
+                    self._expired.forget()
+                    logger.warning("storage cannot be reached; upkeep of runs waits")
+                await wait_at_most(woken, period)
 
     async def _renew_and_sweep(self) -> None:
         """In this order: after an outage nobody's own live runs look abandoned."""

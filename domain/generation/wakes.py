@@ -1,32 +1,51 @@
-"""Wake-ups: hints that a run's log has grown. Losing one only delays; nothing is carried in them."""
+"""Wake-ups: hints that something with this id has changed. Losing one only delays; nothing is carried in them."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from uuid import UUID
 
-from domain.world import GenerationId
+
+def _nobody(ids: Iterable[UUID]) -> None:
+    return None
 
 
 class Wakes:
-    def __init__(self) -> None:
-        self._watchers: dict[GenerationId, set[asyncio.Event]] = {}
+    """`elsewhere` passes what is told here on to other processes; what they tell comes in by `hear`."""
+
+    def __init__(self, elsewhere: Callable[[Iterable[UUID]], None] = _nobody) -> None:
+        self._elsewhere = elsewhere
+        self._watchers: dict[UUID, set[asyncio.Event]] = {}
 
     @contextmanager
-    def watching(self, generation_id: GenerationId) -> Iterator[asyncio.Event]:
+    def watching(self, watched: UUID) -> Iterator[asyncio.Event]:
         event = asyncio.Event()
-        watchers = self._watchers.setdefault(generation_id, set())
+        watchers = self._watchers.setdefault(watched, set())
         watchers.add(event)
         try:
             yield event
         finally:
             watchers.discard(event)
             if not watchers:
-                self._watchers.pop(generation_id, None)
+                self._watchers.pop(watched, None)
 
-    def wake(self, generation_ids: Iterable[GenerationId]) -> None:
-        for generation_id in generation_ids:
-            for event in self._watchers.get(generation_id, ()):
+    def wake(self, ids: Iterable[UUID]) -> None:
+        """Call it after the commit."""
+        ids = tuple(ids)
+        self.hear(ids)
+        self._elsewhere(ids)
+
+    def hear(self, ids: Iterable[UUID]) -> None:
+        for changed in ids:
+            for event in self._watchers.get(changed, ()):
                 event.set()
 
     def watched(self) -> int:
         return sum(map(len, self._watchers.values()))
+
+
+async def wait_at_most(woken: asyncio.Event, period: timedelta) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(period.total_seconds()):
+            await woken.wait()

@@ -1,21 +1,39 @@
 """The one writer of a process: deltas of all its runs gather while a commit is in flight, and the next commit takes them all."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 
 from domain.errors import Unavailable
 from domain.generation.entity import Generation
-from domain.generation.log import Append, Appended, NewText, StopRequest, TokenLog
+from domain.generation.log import (
+    Append,
+    Appended,
+    LogEntry,
+    NewText,
+    ReasoningDelta,
+    Slice,
+    StopRequest,
+    TextDelta,
+    TokenLog,
+    Want,
+)
 from domain.generation.wakes import Wakes
 from domain.text import units
 from domain.world import GenerationId
 
 MOST_GATHERED_UNITS = 65_536
 LOCKED_PAUSE_SECONDS = 0.01
+TAIL_ENTRIES = 256
+# Up to so many live runs every token is committed at once; from there the spacing grows, and more of them share a frame.
+RUNS_WITHOUT_SPACING = 8
+RUNS_WITH_FULL_SPACING = 100
+FULL_SPACING_SECONDS = 0.05
 
 
 class RunLog:
-    """One run's end of the writer. `last_seq`, `text_end`: of what is committed, or gathered and on its way."""
+    """One run's end of the writer. `last_seq` is of what is committed, the ends of what was written."""
 
     def __init__(self, generation: Generation, gathered: asyncio.Event, on_change: Callable[[], None]) -> None:
         self.generation_id, self.attempt, self.last_seq = generation.id, generation.attempt, generation.last_seq
@@ -25,11 +43,14 @@ class RunLog:
         self.failure: Exception | None = None
         self._gathered, self._on_change = gathered, on_change
         self._fresh: list[NewText] = []
+        self._fresh_units = 0
         self._in_flight: tuple[NewText, ...] = ()
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
         self._room.set()
         self._idle.set()
+        self._taken_at, self._flushing = float("-inf"), False
+        self._tail: deque[LogEntry] = deque(maxlen=TAIL_ENTRIES)
 
     async def write(self, text: str, *, reasoning: bool = False) -> None:
         """Returns at once, unless too much has gathered: then the model has to wait."""
@@ -41,13 +62,22 @@ class RunLog:
 
     async def flush(self) -> None:
         """Waits until all that was written is committed, or the run is lost."""
+        self._flushing = True
+        self._gathered.set()
         await self._idle.wait()
 
-    def append(self) -> Append | None:
+    def due(self, spacing: float) -> float | None:
+        """When what has gathered may be committed, by the loop's clock; None: nothing has."""
+        if not (self._fresh or self._in_flight):
+            return None
+        return float("-inf") if self._flushing else self._taken_at + spacing
+
+    def append(self, now: float) -> Append:
         """What the next commit takes. After an unknown outcome the very same deltas again, so that seq settles it."""
         if not self._in_flight:
-            self._in_flight, self._fresh = tuple(self._fresh), []
-        return Append(self.generation_id, self.attempt, self.last_seq, self._in_flight) if self._in_flight else None
+            self._in_flight, self._fresh, self._fresh_units = tuple(self._fresh), [], 0
+        self._taken_at = now
+        return Append(self.generation_id, self.attempt, self.last_seq, self._in_flight)
 
     def settle(self, append: Append, answer: Appended | None) -> None:
         """`answer` None: the row was locked; the deltas go with the next commit."""
@@ -58,6 +88,7 @@ class RunLog:
             self.give_up()
             return
         self.last_seq, self._in_flight = append.last, ()
+        self._remember(append, answer.at)
         if answer.stop is not None and self.stop is None:
             self.stop = answer.stop
             self._on_change()
@@ -66,9 +97,19 @@ class RunLog:
     def give_up(self, failure: Exception | None = None) -> None:
         """Another process has the run, or (with `failure`) its deltas cannot be stored."""
         self.lost, self.failure = failure is None, failure
-        self._in_flight, self._fresh = (), []
+        self._in_flight, self._fresh, self._fresh_units = (), [], 0
+        self._tail.clear()
         self._on_change()
         self._settled()
+
+    def tail(self, want: Want) -> Slice | None:
+        """The end of the log from memory: committed entries only; None when it does not reach back far enough."""
+        if not self._tail or want.after < self._tail[0].seq - 1:
+            return None
+        wanted = min(self.last_seq - want.after, want.limit)
+        start = want.after - self._tail[0].seq + 1
+        entries = tuple(self._tail[index] for index in range(start, start + wanted)) if wanted > 0 else ()
+        return Slice(entries, self.last_seq, ended=False)
 
     def _gather(self, new: NewText) -> None:
         if new.reasoning:
@@ -80,8 +121,18 @@ class RunLog:
             self._fresh[-1] = NewText(last.text + new.text, last.offset, new.reasoning)
         else:
             self._fresh.append(new)
-        if sum(units(delta.text) for delta in self._fresh) > MOST_GATHERED_UNITS:
+        self._fresh_units += units(new.text)
+        if self._fresh_units > MOST_GATHERED_UNITS:
             self._room.clear()
+
+    def _remember(self, append: Append, at: datetime | None) -> None:
+        """An append whose outcome was unknown has no time: who wants it reads it."""
+        if at is None:
+            self._tail.clear()
+            return
+        for seq, delta in enumerate(append.deltas, append.previous + 1):
+            kind = ReasoningDelta if delta.reasoning else TextDelta
+            self._tail.append(kind(seq, at, self.generation_id, delta.text, delta.offset))
 
     def _settled(self) -> None:
         self._room.set()
@@ -105,13 +156,23 @@ class LogWriter:
     def close(self, run: RunLog) -> None:
         self._runs.pop(run.generation_id, None)
 
+    def tail(self, want: Want) -> Slice | None:
+        """What this process has committed a moment ago itself; None: read the log."""
+        run = self._runs.get(want.generation_id)
+        return run.tail(want) if run is not None else None
+
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._gathered.wait()
             self._gathered.clear()
-            batch = [append for run in self._runs.values() if (append := run.append())]
+            now, spacing = loop.time(), spacing_seconds(len(self._runs))
+            due = [(at, run) for run in self._runs.values() if (at := run.due(spacing)) is not None]
+            batch = [run.append(now) for at, run in due if at <= now]
             if batch:
                 await self._commit(batch)
+            if later := [at for at, _ in due if at > now]:
+                loop.call_at(min(later), self._gathered.set)
 
     async def _commit(self, batch: list[Append]) -> None:
         try:
@@ -135,3 +196,9 @@ class LogWriter:
             if run := self._runs.get(append.generation_id):
                 run.settle(append, answers.get(append.generation_id))
         self._wakes.wake(answers)
+
+
+def spacing_seconds(live_runs: int) -> float:
+    """The least time between two commits of one run; its first token never waits."""
+    crowd = (live_runs - RUNS_WITHOUT_SPACING) / (RUNS_WITH_FULL_SPACING - RUNS_WITHOUT_SPACING)
+    return FULL_SPACING_SECONDS * min(max(crowd, 0.0), 1.0)

@@ -203,6 +203,7 @@ class FakeLog:
             for seq, delta in enumerate(append.deltas, append.previous + 1):
                 self.entries[run.id].append(_entry(seq, run.id, delta))
             run = self.runs[run.id] = replace(run, last_seq=append.last)
+            return Appended(run.attempt, run.last_seq, False, self.stop_requests.get(run.id), NOW)
         return Appended(run.attempt, run.last_seq, run.ended_at is not None, self.stop_requests.get(run.id))
 
     def _read(self, want: Want) -> Slice:

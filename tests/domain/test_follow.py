@@ -16,7 +16,7 @@ GENERATION = a_generation().id
 
 @pytest.fixture
 async def followers(stage: Stage, log: FakeLog) -> AsyncIterator[Followers]:
-    reader = LogReader(log)
+    reader = LogReader(log, stage.writer)
     reading = asyncio.create_task(reader.run())
     yield Followers(log, reader, stage.wakes)
     reading.cancel()

@@ -1,0 +1,92 @@
+"""Wake-ups between processes: NOTIFY on a connection of its own, LISTEN on another.
+
+NOTIFY takes a lock over the whole database from its statement to the end of the flush, so it never stands in a transaction
+that matters: it follows the commit, on a connection that waits for no flush, coalesced while the one before is under way.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+CHANNEL = "gus"
+# 217 ids overflow a payload's 8,000 bytes, and an overflow aborts.
+MOST_IDS = 100
+# Beyond it wake-ups are dropped, which delays by a poll: a database that is away must not fill the memory.
+MOST_WAITING = 10_000
+RECONNECT_SECONDS = 1.0
+QUIET_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+Hear = Callable[[Iterable[UUID]], None]
+
+
+class Notices:
+    """One per process. `tell` never waits; `hear` is called with what other processes told."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._me = secrets.token_hex(4)
+        self._waiting: dict[UUID, None] = {}
+        self._told = asyncio.Event()
+
+    def tell(self, ids: Iterable[UUID]) -> None:
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting.update(dict.fromkeys(ids))
+            self._told.set()
+
+    async def run(self, hear: Hear) -> None:
+        """For ever, through outages: meanwhile, and after a notice that was lost, followers poll."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._for_ever(self._send))
+            tasks.create_task(self._for_ever(lambda connection: self._listen(connection, hear)))
+
+    async def _for_ever(self, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
+        while True:
+            try:
+                async with _connected(self._url) as connection:
+                    await work(connection)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("wake-ups between processes are interrupted", error_type=type(error).__name__)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _send(self, connection: asyncpg.Connection) -> None:
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            ids, self._waiting = list(self._waiting), {}
+            for start in range(0, len(ids), MOST_IDS):
+                await connection.execute(
+                    "SELECT pg_notify($1, $2)", CHANNEL, self._payload(ids[start : start + MOST_IDS])
+                )
+
+    async def _listen(self, connection: asyncpg.Connection, hear: Hear) -> None:
+        def heard(_: object, __: int, ___: str, payload: str) -> None:
+            teller, *ids = payload.split()
+            if teller != self._me:
+                hear([UUID(each) for each in ids])
+
+        await connection.add_listener(CHANNEL, heard)
+        while True:
+            await asyncio.sleep(QUIET_SECONDS)
+            # A connection that died without a word is only noticed by using it.
+            await connection.execute("SELECT 1", timeout=QUIET_SECONDS)
+
+    def _payload(self, ids: list[UUID]) -> str:
+        return " ".join([self._me, *(each.hex for each in ids)])
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    settings = {"application_name": "gus wake-ups", "synchronous_commit": "off"}
+    connection = await asyncpg.connect(url, server_settings=settings, timeout=10, command_timeout=10)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
