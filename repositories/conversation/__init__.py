@@ -1,0 +1,1 @@
+"""Conversations in PostgreSQL, and the transaction that writes to their trees."""

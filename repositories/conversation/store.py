@@ -1,0 +1,53 @@
+"""The domain's ConversationStore."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
+from domain.conversation.store import Remembered
+from domain.page import Page, PageArgs
+from domain.world import ConversationId, UserId, World
+from repositories.conversation.listing import listed
+from repositories.conversation.purge import purge_deleted
+from repositories.conversation.row import to_conversation
+from repositories.conversation.writing import Gates, SqlWriting
+from repositories.database import Database
+from repositories.tables import IdempotencyKeyRow
+
+_RECALL = "SELECT fingerprint, ids FROM idempotency_keys WHERE owner_id = $1 AND key = $2"
+_BY_ID = "SELECT * FROM conversations WHERE id = ANY($2) AND owner_id = $1 AND deleted_at IS NULL"
+
+
+class SqlConversations:
+    def __init__(self, database: Database, world: World) -> None:
+        self._database, self._world, self._gates = database, world, Gates(database.patience)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[SqlWriting]:
+        async with AsyncExitStack() as stack:
+            yield SqlWriting(self._database, self._world, self._gates, stack)
+
+    async def recall(self, owner: UserId, key: str) -> Remembered | None:
+        row = await self._database.fetchrow(_RECALL, owner, key)
+        if row is None:
+            return None
+        return Remembered(row["fingerprint"], {name: UUID(text) for name, text in json.loads(row["ids"]).items()})
+
+    async def conversations(self, owner: UserId, ids: Sequence[ConversationId]) -> dict[ConversationId, Conversation]:
+        rows = await self._database.fetch(_BY_ID, owner, ids)
+        return {ConversationId(row["id"]): to_conversation(row) for row in rows}
+
+    async def listed(
+        self, owner: UserId, having: ConversationFilter, order: ConversationOrder, page: PageArgs
+    ) -> Page[Conversation]:
+        return await listed(self._database, owner, having, order, page)
+
+    async def forget_keys(self, before: datetime) -> int:
+        async with self._database.rows() as client:
+            return await IdempotencyKeyRow.filter(created_at__lt=before).using_db(client).delete()
+
+    async def purge_deleted(self, limit: int) -> int:
+        return await purge_deleted(self._database, limit)

@@ -1,0 +1,207 @@
+"""One conversation's tree under its row lock."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from operator import itemgetter
+
+from asyncpg import Connection, Record
+
+from domain.conversation.entity import Conversation
+from domain.conversation.store import Draft
+from domain.generation.entity import Generation
+from domain.message import Message, Place
+from domain.world import BranchId, MessageId, NodeId, World
+from repositories.conversation.row import to_conversation
+from repositories.generation.row import Kind, settings_json, started_json, to_generation
+from repositories.message.row import COLUMNS, RUN, to_message
+
+_MESSAGE = f"SELECT {COLUMNS} FROM messages m {RUN} WHERE m.conversation_id = $1 AND m.id = $2"
+
+# Unfinished runs are few: the climb from the message ends at the highest reply among them, and at once without any.
+_UNFINISHED_ABOVE = """
+WITH RECURSIVE running AS (
+  SELECT g.id, m.branch_id, m.depth FROM generations g JOIN messages m ON m.id = g.reply_id
+  WHERE g.conversation_id = $1 AND g.ended_at IS NULL AND m.depth <= $3
+), segment AS (
+  SELECT b.id, b.parent_branch_id, b.fork_depth, $3::int AS top FROM branches b
+  WHERE b.id = $2 AND EXISTS (SELECT 1 FROM running)
+  UNION ALL
+  SELECT b.id, b.parent_branch_id, b.fork_depth, s.fork_depth
+  FROM segment s JOIN branches b ON b.id = s.parent_branch_id
+  WHERE s.fork_depth >= (SELECT min(depth) FROM running)
+)
+SELECT g.* FROM running r JOIN segment s ON s.id = r.branch_id AND s.top >= r.depth JOIN generations g ON g.id = r.id
+ORDER BY r.depth DESC LIMIT 1
+"""
+
+# `place` is where the first draft goes. A parent without children was the tip of its branch, which then goes on.
+_PLACE_BELOW = """
+WITH parent AS (
+  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $2
+  RETURNING branch_id, depth, child_count
+), opened AS (
+  INSERT INTO branches (id, conversation_id, parent_branch_id, fork_depth, tip_number)
+  SELECT $3, $1, branch_id, depth, $4 FROM parent WHERE child_count > 1
+), extended AS (
+  UPDATE branches b SET tip_number = $4 FROM parent WHERE b.id = parent.branch_id AND parent.child_count = 1
+), counted AS (
+  UPDATE conversations SET message_count = $4 WHERE id = $1
+), place AS (
+  SELECT CASE WHEN child_count = 1 THEN branch_id ELSE $3 END AS branch_id, depth + 1 AS depth, child_count AS sibling_index
+  FROM parent
+)
+"""
+
+_PLACE_OF_ROOT = """
+WITH opened AS (
+  INSERT INTO branches (id, conversation_id, tip_number) VALUES ($3, $1, $4)
+), counted AS (
+  UPDATE conversations SET message_count = $4, root_count = root_count + 1 WHERE id = $1 RETURNING root_count
+), place AS (
+  SELECT $3::uuid AS branch_id, 0 AS depth, root_count AS sibling_index FROM counted
+)
+"""
+
+_ADD = """
+INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,
+  role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key)
+SELECT d.id, $1, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $2), place.depth + d.n - 1, $4 - $5 + d.n,
+  CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END, CASE WHEN d.n = $5 THEN 0 ELSE 1 END,
+  d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key, d.generation_id, d.model_key
+FROM place, unnest($6::uuid[], $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[],
+  $12::text[], $13::uuid[], $14::text[]) WITH ORDINALITY
+  AS d (id, role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, n)
+RETURNING branch_id, depth, sibling_index
+"""
+
+_BEGIN = """
+WITH run AS (
+  INSERT INTO generations (id, conversation_id, owner_id, reply_id, trigger, status, model_key, requested_model_key,
+    settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, node, lease_until, last_seq)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now() + $16::interval, 1)
+)
+INSERT INTO generation_events (generation_id, seq, at, kind, detail) VALUES ($1, 1, now(), $17, $18)
+"""
+
+_ACTIVATE = """
+WITH shown AS (
+  UPDATE conversations SET active_leaf_id = $2, activations = activations + 1, last_message_at = $4, updated_at = $4,
+    state = CASE state WHEN 'INACTIVE' THEN 'ACTIVE' ELSE state END
+  WHERE id = $1 RETURNING *
+), marked AS (
+  UPDATE branches b SET active_seq = shown.activations FROM shown WHERE b.id = $3
+)
+SELECT * FROM shown
+"""
+
+
+class SqlTree:
+    def __init__(self, connection: Connection, conversation: Conversation, world: World) -> None:
+        self._connection, self._conversation, self._world = connection, conversation, world
+
+    @property
+    def conversation(self) -> Conversation:
+        return self._conversation
+
+    async def message(self, message_id: MessageId) -> Message | None:
+        row = await self._connection.fetchrow(_MESSAGE, self.conversation.id, message_id)
+        return None if row is None else to_message(row, self.conversation.owner_id)
+
+    async def unfinished_above(self, message: Message) -> Generation | None:
+        row = await self._connection.fetchrow(
+            _UNFINISHED_ABOVE, self.conversation.id, message.place.branch_id, message.depth
+        )
+        return None if row is None else to_generation(row)
+
+    async def add(self, drafts: Sequence[Draft], parent: Message | None) -> list[Message]:
+        place = _PLACE_OF_ROOT if parent is None else _PLACE_BELOW
+        tip_number = self.conversation.message_count + len(drafts)
+        rows: list[Record] = await self._connection.fetch(
+            place + _ADD,
+            self.conversation.id,
+            None if parent is None else parent.id,
+            self._world.new_id(),
+            tip_number,
+            len(drafts),
+            *_columns(drafts),
+        )
+        return self._added(drafts, parent, rows)
+
+    async def begin(self, generation: Generation, node: NodeId, lease: timedelta) -> Generation:
+        await self._connection.execute(
+            _BEGIN,
+            generation.id,
+            generation.conversation_id,
+            generation.owner_id,
+            generation.reply_id,
+            generation.trigger.value,
+            generation.status.value,
+            generation.model_key,
+            generation.requested_model_key,
+            settings_json(generation.settings),
+            generation.estimated_input_tokens,
+            generation.queued_at,
+            generation.started_at,
+            generation.text_offset,
+            generation.attempt,
+            node,
+            lease,
+            Kind.STARTED,
+            started_json(generation),
+        )
+        return replace(generation, last_seq=1)
+
+    async def activate(self, leaf: Message, at: datetime) -> Conversation:
+        row = await self._connection.fetchrow(_ACTIVATE, self.conversation.id, leaf.id, leaf.place.branch_id, at)
+        self._conversation = to_conversation(row)
+        return self._conversation
+
+    def _added(self, drafts: Sequence[Draft], parent: Message | None, rows: Sequence[Record]) -> list[Message]:
+        first_number, parent_id = self.conversation.message_count + 1, None if parent is None else parent.id
+        added: list[Message] = []
+        for row, draft in zip(sorted(rows, key=itemgetter("depth")), drafts, strict=True):
+            place = Place(
+                BranchId(row["branch_id"]), parent_id, row["depth"], first_number + len(added), row["sibling_index"]
+            )
+            added.append(_message(draft, place, self.conversation, child_count=int(draft is not drafts[-1])))
+            parent_id = draft.id
+        self._conversation = replace(
+            self.conversation,
+            message_count=self.conversation.message_count + len(added),
+            root_count=self.conversation.root_count + int(parent is None),
+        )
+        return added
+
+
+def _message(draft: Draft, place: Place, conversation: Conversation, *, child_count: int) -> Message:
+    return Message(
+        draft.id,
+        conversation.id,
+        conversation.owner_id,
+        place,
+        draft.role,
+        draft.status,
+        draft.text,
+        draft.received_at,
+        sent_at=draft.sent_at,
+        idempotency_key=draft.idempotency_key,
+        child_count=child_count,
+        generation_id=draft.generation_id,
+        model_key=draft.model_key,
+    )
+
+
+def _columns(drafts: Sequence[Draft]) -> list[list[object]]:
+    """As _ADD unnests them."""
+    return [
+        [draft.id for draft in drafts],
+        [draft.role.value for draft in drafts],
+        [draft.status.value for draft in drafts],
+        [draft.text for draft in drafts],
+        [draft.sent_at for draft in drafts],
+        [draft.received_at for draft in drafts],
+        [draft.idempotency_key for draft in drafts],
+        [draft.generation_id for draft in drafts],
+        [draft.model_key for draft in drafts],
+    ]

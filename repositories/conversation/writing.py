@@ -1,0 +1,114 @@
+"""One short transaction over a conversation."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+from asyncpg import Connection
+
+from domain.conversation.entity import Conversation
+from domain.conversation.store import Remembered
+from domain.errors import Unavailable
+from domain.world import ConversationId, GenerationId, UserId, World
+from repositories.conversation.row import to_conversation
+from repositories.conversation.tree import SqlTree
+from repositories.database import Database
+from repositories.generation.row import settings_json
+
+_REMEMBER = """
+INSERT INTO idempotency_keys (owner_id, key, fingerprint, ids, created_at) VALUES ($1, $2, $3, $4, now())
+ON CONFLICT DO NOTHING
+"""
+
+_OPEN = """
+INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
+  pinned, tags, message_count, root_count, settings, activations)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, 0)
+"""
+
+_LOCK = """
+SELECT * FROM conversations WHERE id = $2 AND owner_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+"""
+
+_DELETE = """
+UPDATE conversations SET deleted_at = $3, updated_at = $3 WHERE id = $2 AND owner_id = $1 AND deleted_at IS NULL
+"""
+
+# In the order of their ids, as everybody locks more than one run.
+_STOP_ALL = """
+WITH running AS (
+  SELECT id FROM generations WHERE conversation_id = $1 AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE generations g SET stop_requested_at = coalesce(g.stop_requested_at, $2) FROM running r WHERE g.id = r.id
+RETURNING g.id
+"""
+
+
+class Gates:
+    """One at a time for each idempotency key in this process, so that twins in flight wait without a connection."""
+
+    def __init__(self, patience: timedelta) -> None:
+        self._patience = patience
+        self._locks: WeakValueDictionary[tuple[UserId, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def enter(self, owner: UserId, key: str, stack: AsyncExitStack) -> None:
+        """Left with the stack. Raises Unavailable."""
+        lock = self._locks.setdefault((owner, key), asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._patience.total_seconds()):
+                await stack.enter_async_context(lock)
+        except TimeoutError:
+            raise Unavailable("The same mutation is still being worked on: call again.") from None
+
+
+class SqlWriting:
+    """The transaction begins with the first statement."""
+
+    def __init__(self, database: Database, world: World, gates: Gates, stack: AsyncExitStack) -> None:
+        self._database, self._world, self._gates, self._stack = database, world, gates, stack
+        self._begun: Connection | None = None
+
+    async def remember(self, owner: UserId, key: str, remembered: Remembered) -> bool:
+        if self._begun is None:
+            await self._gates.enter(owner, key, self._stack)
+        ids = json.dumps({name: str(value) for name, value in remembered.ids.items()})
+        connection = await self._connection()
+        stored: str = await connection.execute(_REMEMBER, owner, key, remembered.fingerprint, ids)
+        return stored == "INSERT 0 1"
+
+    async def open(self, conversation: Conversation) -> SqlTree:
+        connection = await self._connection()
+        await connection.execute(
+            _OPEN,
+            conversation.id,
+            conversation.owner_id,
+            conversation.title,
+            conversation.title_source.value,
+            conversation.state.value,
+            conversation.version,
+            conversation.created_at,
+            conversation.updated_at,
+            conversation.last_message_at,
+            conversation.pinned,
+            conversation.tags,
+            settings_json(conversation.settings),
+        )
+        return SqlTree(connection, conversation, self._world)
+
+    async def lock(self, owner: UserId, conversation_id: ConversationId) -> SqlTree | None:
+        connection = await self._connection()
+        row = await connection.fetchrow(_LOCK, owner, conversation_id)
+        return None if row is None else SqlTree(connection, to_conversation(row), self._world)
+
+    async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
+        connection = await self._connection()
+        if await connection.execute(_DELETE, owner, conversation_id, at) == "UPDATE 0":
+            return None
+        return [row["id"] for row in await connection.fetch(_STOP_ALL, conversation_id, at)]
+
+    async def _connection(self) -> Connection:
+        if self._begun is None:
+            self._begun = await self._stack.enter_async_context(self._database.transaction())
+        return self._begun

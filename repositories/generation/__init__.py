@@ -1,0 +1,1 @@
+"""Generations and their token log in PostgreSQL."""

@@ -1,0 +1,117 @@
+"""The token log: appended by the run's owner, read by anybody's process, ended once."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+
+from asyncpg import Record
+
+from domain.generation.entity import Ending, Generation
+from domain.generation.log import Append, Appended, Slice, Stopping, StopRequest, Want
+from domain.world import GenerationId, NodeId, UserId
+from repositories.database import Database
+from repositories.generation.commit import append, finish
+from repositories.generation.row import to_entry, to_generation
+
+_READ = """
+SELECT w.n, g.id, g.last_seq, g.ended_at, e.*
+FROM unnest($1::uuid[], $2::int[], $3::int[]) WITH ORDINALITY AS w (id, after, most, n)
+JOIN generations g ON g.id = w.id
+LEFT JOIN LATERAL (
+  SELECT e.seq, e.at, e.kind, e.text, e.position, e.detail FROM generation_events e
+  WHERE e.generation_id = w.id AND e.seq > w.after ORDER BY e.seq LIMIT w.most
+) e ON true
+ORDER BY w.n, e.seq
+"""
+
+_ASK_TO_STOP = """
+WITH run AS (
+  SELECT g.* FROM generations g JOIN conversations c ON c.id = g.conversation_id AND c.deleted_at IS NULL
+  WHERE g.id = $2 AND g.owner_id = $1 FOR NO KEY UPDATE OF g
+), asked AS (
+  UPDATE generations g SET stop_requested_at = now(),
+    stop_seen_seq = CASE WHEN $3::int IS NOT NULL THEN least(greatest($3, 0), run.last_seq) END
+  FROM run WHERE g.id = run.id AND run.ended_at IS NULL AND run.stop_requested_at IS NULL
+  RETURNING g.id
+)
+SELECT run.*, asked.id IS NULL AS already FROM run LEFT JOIN asked ON true
+"""
+
+_STOPS = """
+SELECT id, stop_requested_at, stop_seen_seq FROM generations
+WHERE node = $1 AND ended_at IS NULL AND stop_requested_at IS NOT NULL
+"""
+
+# In the order of their ids, as everybody locks more than one run.
+_RENEW = """
+WITH mine AS (
+  SELECT id FROM generations WHERE id = ANY($2) AND node = $1 AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE generations g SET lease_until = now() + $3::interval FROM mine WHERE g.id = mine.id
+"""
+
+_ABANDONED = """
+SELECT id FROM generations WHERE ended_at IS NULL AND lease_until < now()
+ORDER BY lease_until LIMIT $1
+"""
+
+_LEFT_BY = "SELECT id FROM generations WHERE node = $1 AND ended_at IS NULL ORDER BY queued_at, id LIMIT $2"
+
+_TAKE = """
+UPDATE generations SET attempt = attempt + 1, node = $2, lease_until = now() + $3::interval
+WHERE id = $1 AND ended_at IS NULL AND (lease_until < now() OR ($4 AND node = $2))
+RETURNING *
+"""
+
+
+class SqlTokenLog:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, batch: Sequence[Append]) -> dict[GenerationId, Appended]:
+        return await append(self._database, batch)
+
+    async def read(self, wants: Sequence[Want]) -> list[Slice | None]:
+        columns = zip(*((want.generation_id, want.after, want.limit) for want in wants), strict=True)
+        rows = await self._database.fetch(_READ, *map(list, columns)) if wants else []
+        slices: list[Slice | None] = [None] * len(wants)
+        for n, events in groupby(rows, key=itemgetter("n")):
+            slices[n - 1] = _slice(list(events))
+        return slices
+
+    async def finish(
+        self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
+    ) -> bool:
+        return await finish(self._database, generation, ending, cost, previous=previous, cut_to=cut_to)
+
+    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
+        row = await self._database.fetchrow(_ASK_TO_STOP, owner, generation_id, seen_seq)
+        return None if row is None else Stopping(to_generation(row), row["already"], row["node"])
+
+    async def stops(self, node: NodeId) -> dict[GenerationId, StopRequest]:
+        rows = await self._database.fetch(_STOPS, node)
+        return {GenerationId(row["id"]): StopRequest(row["stop_seen_seq"]) for row in rows}
+
+    async def renew(self, node: NodeId, live: Sequence[GenerationId], lease: timedelta) -> None:
+        await self._database.execute(_RENEW, node, live, lease)
+
+    async def abandoned(self, limit: int) -> list[GenerationId]:
+        return [row["id"] for row in await self._database.fetch(_ABANDONED, limit)]
+
+    async def left_by(self, node: NodeId, limit: int) -> list[GenerationId]:
+        return [row["id"] for row in await self._database.fetch(_LEFT_BY, node, limit)]
+
+    async def take(
+        self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool
+    ) -> Generation | None:
+        row = await self._database.fetchrow(_TAKE, generation_id, node, lease, own)
+        return None if row is None else to_generation(row)
+
+
+def _slice(events: Sequence[Record]) -> Slice:
+    """A run without entries after the cursor is one row whose event is null."""
+    run = events[0]
+    entries = tuple(to_entry(run["id"], event) for event in events if event["seq"] is not None)
+    return Slice(entries, run["last_seq"], ended=run["ended_at"] is not None)

@@ -1,0 +1,142 @@
+"""Rows of generations and generation_events, to and from the domain's words."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any, assert_never
+from uuid import UUID
+
+from domain.errors import GenerationErrorCode
+from domain.generation.entity import (
+    Ending,
+    FinishReason,
+    Generation,
+    GenerationError,
+    GenerationSettings,
+    GenerationStatus,
+    GenerationTrigger,
+)
+from domain.generation.log import (
+    GenerationFinished,
+    GenerationStarted,
+    LogEntry,
+    NewText,
+    ReasoningDelta,
+    StopRequest,
+    TextDelta,
+    TextTruncated,
+    TruncationReason,
+)
+from domain.model import NANO_USD, ModelKey, Usage, UsageSource
+from domain.world import ConversationId, GenerationId, MessageId, UserId
+
+
+class Kind(IntEnum):
+    """generation_events.kind"""
+
+    STARTED = 1
+    TEXT = 2
+    REASONING = 3
+    TRUNCATED = 4
+    FINISHED = 5
+
+
+def kind_of(delta: NewText) -> Kind:
+    return Kind.REASONING if delta.reasoning else Kind.TEXT
+
+
+def started_json(generation: Generation) -> str:
+    return json.dumps({"attempt": generation.attempt, "model_key": generation.model_key})
+
+
+def truncated_json(reason: TruncationReason) -> str:
+    return json.dumps({"reason": reason.value})
+
+
+def finished_json(ending: Ending) -> str:
+    return json.dumps({"status": ending.status.value, "finish_reason": ending.finish_reason.value})
+
+
+def settings_json(settings: GenerationSettings) -> str:
+    return json.dumps({name: value for name, value in asdict(settings).items() if value is not None})
+
+
+def nano(cost: Decimal | None) -> int | None:
+    return None if cost is None else int(cost * NANO_USD)
+
+
+def to_settings(text: str) -> GenerationSettings:
+    stored = json.loads(text)
+    stop = stored.pop("stop", None)
+    return GenerationSettings(**stored, stop=None if stop is None else tuple(stop))
+
+
+def to_stop(row: Mapping[str, Any]) -> StopRequest | None:
+    return StopRequest(row["stop_seen_seq"]) if row["stop_requested_at"] is not None else None
+
+
+def to_generation(row: Mapping[str, Any]) -> Generation:
+    return Generation(
+        id=GenerationId(row["id"]),
+        conversation_id=ConversationId(row["conversation_id"]),
+        owner_id=UserId(row["owner_id"]),
+        reply_id=MessageId(row["reply_id"]),
+        trigger=GenerationTrigger(row["trigger"]),
+        status=GenerationStatus(row["status"]),
+        model_key=ModelKey(row["model_key"]),
+        requested_model_key=ModelKey(row["requested_model_key"]),
+        settings=to_settings(row["settings"]),
+        estimated_input_tokens=row["estimated_input_tokens"],
+        queued_at=row["queued_at"],
+        started_at=row["started_at"],
+        first_token_at=row["first_token_at"],
+        ended_at=row["ended_at"],
+        finish_reason=FinishReason(row["finish_reason"]) if row["finish_reason"] else None,
+        error=_error(row),
+        usage=_usage(row),
+        cost=None if row["cost_nano"] is None else Decimal(row["cost_nano"]).scaleb(-9),
+        text_offset=row["text_offset"],
+        last_seq=row["last_seq"],
+        attempt=row["attempt"],
+    )
+
+
+def _error(row: Mapping[str, Any]) -> GenerationError | None:
+    if row["error_code"] is None:
+        return None
+    return GenerationError(
+        GenerationErrorCode(row["error_code"]), bool(row["error_retryable"]), row["error_retry_after"]
+    )
+
+
+def _usage(row: Mapping[str, Any]) -> Usage | None:
+    if row["usage_source"] is None:
+        return None
+    return Usage(
+        row["input_tokens"],
+        row["output_tokens"],
+        UsageSource(row["usage_source"]),
+        row["cached_input_tokens"],
+        row["reasoning_tokens"],
+    )
+
+
+def to_entry(generation_id: UUID, row: Mapping[str, Any]) -> LogEntry:
+    seq, at, run = row["seq"], row["at"], GenerationId(generation_id)
+    match Kind(row["kind"]):
+        case Kind.TEXT:
+            return TextDelta(seq, at, run, row["text"], row["position"])
+        case Kind.REASONING:
+            return ReasoningDelta(seq, at, run, row["text"], row["position"])
+        case Kind.TRUNCATED:
+            return TextTruncated(seq, at, run, row["position"], TruncationReason(json.loads(row["detail"])["reason"]))
+        case Kind.STARTED:
+            started = json.loads(row["detail"])
+            return GenerationStarted(seq, at, run, started["attempt"], ModelKey(started["model_key"]))
+        case Kind.FINISHED:
+            end = json.loads(row["detail"])
+            return GenerationFinished(seq, at, run, GenerationStatus(end["status"]), FinishReason(end["finish_reason"]))
+        case kind:
+            assert_never(kind)

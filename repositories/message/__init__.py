@@ -1,0 +1,1 @@
+"""Messages in PostgreSQL: every way to walk a conversation's tree."""

@@ -1,0 +1,172 @@
+"""The tables, as `python -m tortoise makemigrations` wrote them; it names the constraints, but CreateModel ignores them: see 0002."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+import functools
+from json import dumps, loads
+from tortoise.contrib.postgres.fields import ArrayField
+from tortoise.fields.base import OnDelete
+from uuid import uuid4
+from tortoise import fields
+from tortoise.indexes import Index
+
+class Migration(migrations.Migration):
+    initial = True
+
+    operations = [
+        ops.CreateModel(
+            name='BranchRow',
+            fields=[
+                ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('conversation_id', fields.UUIDField()),
+                ('parent_branch_id', fields.UUIDField(null=True)),
+                ('fork_depth', fields.IntField(null=True)),
+                ('tip_number', fields.IntField()),
+                ('active_seq', fields.BigIntField(null=True)),
+            ],
+            options={'table': 'branches', 'app': 'gus', 'indexes': [Index(fields=['parent_branch_id', 'fork_depth'], name='branches_forks'), Index(fields=['conversation_id', 'tip_number'], name='branches_tips')], 'pk_attr': 'id'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='GenerationEventRow',
+            fields=[
+                ('generation_id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('seq', fields.IntField()),
+                ('at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('kind', fields.SmallIntField()),
+                ('text', fields.TextField(null=True, unique=False)),
+                ('position', fields.IntField(null=True)),
+                ('detail', fields.JSONField(null=True, encoder=functools.partial(dumps, separators=(',', ':')), decoder=loads)),
+            ],
+            options={'table': 'generation_events', 'app': 'gus', 'pk_attr': 'generation_id'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='GenerationRow',
+            fields=[
+                ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('conversation_id', fields.UUIDField()),
+                ('owner_id', fields.UUIDField()),
+                ('reply_id', fields.UUIDField()),
+                ('trigger', fields.CharField(max_length=16)),
+                ('status', fields.CharField(max_length=16)),
+                ('finish_reason', fields.CharField(null=True, max_length=16)),
+                ('error_code', fields.CharField(null=True, max_length=32)),
+                ('error_retryable', fields.BooleanField(null=True)),
+                ('error_retry_after', fields.FloatField(null=True)),
+                ('model_key', fields.TextField(unique=False)),
+                ('requested_model_key', fields.TextField(unique=False)),
+                ('settings', fields.JSONField(encoder=functools.partial(dumps, separators=(',', ':')), decoder=loads)),
+                ('estimated_input_tokens', fields.IntField()),
+                ('queued_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('started_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('first_token_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('ended_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('input_tokens', fields.IntField(null=True)),
+                ('output_tokens', fields.IntField(null=True)),
+                ('cached_input_tokens', fields.IntField(null=True)),
+                ('reasoning_tokens', fields.IntField(null=True)),
+                ('usage_source', fields.CharField(null=True, max_length=16)),
+                ('cost_nano', fields.BigIntField(null=True)),
+                ('text_offset', fields.IntField()),
+                ('last_seq', fields.IntField()),
+                ('attempt', fields.IntField()),
+                ('node', fields.UUIDField(null=True)),
+                ('lease_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('stop_requested_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('stop_seen_seq', fields.IntField(null=True)),
+            ],
+            options={'table': 'generations', 'app': 'gus', 'indexes': [Index(fields=['reply_id'], name='generations_reply')], 'pk_attr': 'id'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='IdempotencyKeyRow',
+            fields=[
+                ('owner_id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('key', fields.TextField(unique=False)),
+                ('fingerprint', fields.BinaryField()),
+                ('ids', fields.JSONField(encoder=functools.partial(dumps, separators=(',', ':')), decoder=loads)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'idempotency_keys', 'app': 'gus', 'indexes': [Index(fields=['created_at'], name='idempotency_keys_created')], 'pk_attr': 'owner_id'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='MessageRow',
+            fields=[
+                ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('conversation_id', fields.UUIDField()),
+                ('branch_id', fields.UUIDField()),
+                ('parent_id', fields.UUIDField(null=True)),
+                ('depth', fields.IntField()),
+                ('number', fields.IntField()),
+                ('sibling_index', fields.IntField()),
+                ('child_count', fields.IntField()),
+                ('role', fields.CharField(max_length=16)),
+                ('status', fields.CharField(max_length=16)),
+                ('text', fields.TextField(unique=False)),
+                ('reasoning', fields.TextField(null=True, unique=False)),
+                ('sent_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('received_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('first_token_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('completed_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('idempotency_key', fields.TextField(null=True, unique=False)),
+                ('generation_id', fields.UUIDField(null=True)),
+                ('model_key', fields.TextField(null=True, unique=False)),
+            ],
+            options={'table': 'messages', 'app': 'gus', 'pk_attr': 'id'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='UserRow',
+            fields=[
+                ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('display_name', fields.TextField(null=True, unique=False)),
+                ('role', fields.CharField(max_length=16)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'users', 'app': 'gus', 'pk_attr': 'id'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='ApiKeyRow',
+            fields=[
+                ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('user', fields.ForeignKeyField('gus.UserRow', source_field='user_id', db_constraint=True, to_field='id', related_name='api_keys', on_delete=OnDelete.RESTRICT)),
+                ('name', fields.TextField(unique=False)),
+                ('prefix', fields.CharField(max_length=16)),
+                ('digest', fields.BinaryField()),
+                ('can_manage', fields.BooleanField()),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('last_used_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('expires_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('revoked_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'api_keys', 'app': 'gus', 'indexes': [Index(fields=['user_id', 'id'], name='api_keys_user')], 'pk_attr': 'id'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='ConversationRow',
+            fields=[
+                ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ('owner', fields.ForeignKeyField('gus.UserRow', source_field='owner_id', db_constraint=True, to_field='id', related_name='conversations', on_delete=OnDelete.RESTRICT)),
+                ('title', fields.TextField(null=True, unique=False)),
+                ('title_source', fields.CharField(max_length=16)),
+                ('state', fields.CharField(max_length=16)),
+                ('version', fields.IntField()),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('last_message_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('pinned', fields.BooleanField()),
+                ('tags', ArrayField(element_type='TEXT')),
+                ('message_count', fields.IntField()),
+                ('root_count', fields.IntField()),
+                ('settings', fields.JSONField(encoder=functools.partial(dumps, separators=(',', ':')), decoder=loads)),
+                ('active_leaf_id', fields.UUIDField(null=True)),
+                ('activations', fields.BigIntField()),
+                ('deleted_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'conversations', 'app': 'gus', 'pk_attr': 'id'},
+            bases=['Model'],
+        ),
+    ]

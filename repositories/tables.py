@@ -1,0 +1,193 @@
+"""Every row class on one page: the ER diagram in code. What an ORM cannot say about them is SQL in the migrations.
+
+users ──< api_keys
+  ├──< idempotency_keys
+  └──< conversations ──< branches ──< messages ──< generations ──< generation_events
+              │             └─ parent_branch, fork_depth
+              ├─ active leaf        └─ parent, and the latest generation
+"""
+
+from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
+from tortoise.indexes import Index
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
+from tortoise.models import Model
+
+
+class UserRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    display_name = fields.TextField(null=True)
+    role = fields.CharField(max_length=16)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "users"
+
+
+class ApiKeyRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    user: fields.ForeignKeyRelation[UserRow] = fields.ForeignKeyField(
+        "gus.UserRow", related_name="api_keys", on_delete=fields.RESTRICT
+    )
+    name = fields.TextField()
+    prefix = fields.CharField(max_length=16)
+    digest = fields.BinaryField()
+    can_manage = fields.BooleanField()
+    created_at = fields.DatetimeField()
+    last_used_at = fields.DatetimeField(null=True)
+    expires_at = fields.DatetimeField(null=True)
+    revoked_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "api_keys"
+        constraints = (UniqueConstraint(fields=("digest",), name="api_keys_digest"),)
+        indexes = (Index(fields=("user_id", "id"), name="api_keys_user"),)
+
+
+# Really keyed by (owner_id, key), as the migration says: never save or delete one by its instance.
+class IdempotencyKeyRow(Model):
+    owner_id = fields.UUIDField(primary_key=True)
+    key = fields.TextField()
+    fingerprint = fields.BinaryField()
+    ids = fields.JSONField[dict[str, str]]()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "idempotency_keys"
+        indexes = (Index(fields=("created_at",), name="idempotency_keys_created"),)
+
+
+# Its row lock is the lock of its tree. `activations` counts how often the active leaf was set.
+class ConversationRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    owner: fields.ForeignKeyRelation[UserRow] = fields.ForeignKeyField(
+        "gus.UserRow", related_name="conversations", on_delete=fields.RESTRICT
+    )
+    title = fields.TextField(null=True)
+    title_source = fields.CharField(max_length=16)
+    state = fields.CharField(max_length=16)
+    version = fields.IntField()
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+    last_message_at = fields.DatetimeField(null=True)
+    pinned = fields.BooleanField()
+    tags = ArrayField("text")
+    message_count = fields.IntField()
+    root_count = fields.IntField()
+    settings = fields.JSONField[dict[str, object]]()
+    active_leaf_id = fields.UUIDField(null=True)
+    activations = fields.BigIntField()
+    deleted_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "conversations"
+
+
+# A run of messages between forks. Its first message answers the one at `fork_depth` of the parent branch.
+# A reply to a leaf extends the leaf's branch and every other reply opens one, so each branch ends in a leaf and each
+# leaf ends a branch: `tip_number` is that leaf's number, `active_seq` what the conversation's `activations` was when
+# the branch last held the active leaf.
+class BranchRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    conversation_id = fields.UUIDField()
+    parent_branch_id = fields.UUIDField(null=True)
+    fork_depth = fields.IntField(null=True)
+    tip_number = fields.IntField()
+    active_seq = fields.BigIntField(null=True)
+
+    class Meta:
+        table = "branches"
+        constraints = (
+            UniqueConstraint(fields=("conversation_id", "id"), name="branches_conversation"),
+            CheckConstraint(check="(parent_branch_id IS NULL) = (fork_depth IS NULL)", name="branches_fork"),
+        )
+        indexes = (
+            Index(fields=("parent_branch_id", "fork_depth"), name="branches_forks"),
+            Index(fields=("conversation_id", "tip_number"), name="branches_tips"),
+        )
+
+
+# Where it stands never changes: a trigger holds that. `generation_id` is the latest run that wrote it.
+class MessageRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    conversation_id = fields.UUIDField()
+    branch_id = fields.UUIDField()
+    parent_id = fields.UUIDField(null=True)
+    depth = fields.IntField()
+    number = fields.IntField()
+    sibling_index = fields.IntField()
+    child_count = fields.IntField()
+    role = fields.CharField(max_length=16)
+    status = fields.CharField(max_length=16)
+    text = fields.TextField()
+    reasoning = fields.TextField(null=True)
+    sent_at = fields.DatetimeField(null=True)
+    received_at = fields.DatetimeField()
+    first_token_at = fields.DatetimeField(null=True)
+    completed_at = fields.DatetimeField(null=True)
+    idempotency_key = fields.TextField(null=True)
+    generation_id = fields.UUIDField(null=True)
+    model_key = fields.TextField(null=True)
+
+    class Meta:
+        table = "messages"
+        constraints = (
+            UniqueConstraint(fields=("conversation_id", "id"), name="messages_conversation"),
+            UniqueConstraint(fields=("branch_id", "depth"), name="messages_place"),
+            UniqueConstraint(fields=("conversation_id", "number"), name="messages_number"),
+            CheckConstraint(check="(parent_id IS NULL) = (depth = 0)", name="messages_root"),
+        )
+
+
+# A run, leased by a node. Each commit of the log rewrites it, so nothing that a commit or a lease moves is indexed.
+class GenerationRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    conversation_id = fields.UUIDField()
+    owner_id = fields.UUIDField()
+    reply_id = fields.UUIDField()
+    trigger = fields.CharField(max_length=16)
+    status = fields.CharField(max_length=16)
+    finish_reason = fields.CharField(max_length=16, null=True)
+    error_code = fields.CharField(max_length=32, null=True)
+    error_retryable = fields.BooleanField(null=True)
+    error_retry_after = fields.FloatField(null=True)
+    model_key = fields.TextField()
+    requested_model_key = fields.TextField()
+    settings = fields.JSONField[dict[str, object]]()
+    estimated_input_tokens = fields.IntField()
+    queued_at = fields.DatetimeField()
+    started_at = fields.DatetimeField(null=True)
+    first_token_at = fields.DatetimeField(null=True)
+    ended_at = fields.DatetimeField(null=True)
+    input_tokens = fields.IntField(null=True)
+    output_tokens = fields.IntField(null=True)
+    cached_input_tokens = fields.IntField(null=True)
+    reasoning_tokens = fields.IntField(null=True)
+    usage_source = fields.CharField(max_length=16, null=True)
+    cost_nano = fields.BigIntField(null=True)
+    text_offset = fields.IntField()
+    last_seq = fields.IntField()
+    attempt = fields.IntField()
+    node = fields.UUIDField(null=True)
+    lease_until = fields.DatetimeField(null=True)
+    stop_requested_at = fields.DatetimeField(null=True)
+    stop_seen_seq = fields.IntField(null=True)
+
+    class Meta:
+        table = "generations"
+        indexes = (Index(fields=("reply_id",), name="generations_reply"),)
+
+
+# The token log; really keyed by (generation_id, seq), as the migration says.
+# `position` is a delta's offset, or the length that a truncation leaves.
+class GenerationEventRow(Model):
+    generation_id = fields.UUIDField(primary_key=True)
+    seq = fields.IntField()
+    at = fields.DatetimeField()
+    kind = fields.SmallIntField()
+    text = fields.TextField(null=True)
+    position = fields.IntField(null=True)
+    detail = fields.JSONField[dict[str, object]](null=True)
+
+    class Meta:
+        table = "generation_events"

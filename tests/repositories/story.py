@@ -1,0 +1,159 @@
+"""Users, conversations, messages and runs, put into the database in a line each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from domain.conversation.entity import Conversation, ConversationState, TitleSource
+from domain.conversation.store import Draft
+from domain.generation.entity import (
+    Ending,
+    FinishReason,
+    Generation,
+    GenerationSettings,
+    GenerationStatus,
+    GenerationTrigger,
+)
+from domain.generation.log import Append, NewText
+from domain.message import Message, MessageRole, MessageStatus
+from domain.model import ModelKey
+from domain.page import PageArgs
+from domain.text import units
+from domain.user import Role, User
+from domain.world import ConversationId, GenerationId, MessageId, NodeId, RealWorld, UserId
+from repositories.conversation.store import SqlConversations
+from repositories.database import Database
+from repositories.generation.log import SqlTokenLog
+from repositories.generation.store import SqlGenerations
+from repositories.message.store import SqlMessages
+from repositories.user import SqlUsers
+
+WORLD = RealWorld()
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+LEASE = timedelta(minutes=1)
+NODE = NodeId(WORLD.new_id())
+ALL = PageArgs(size=1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    database: Database
+    owner: UserId
+
+    @classmethod
+    async def begun(cls, database: Database) -> "Story":
+        user = User(UserId(WORLD.new_id()), "Ada", Role.USER, NOW)
+        await SqlUsers(database).add_user(user)
+        return cls(database, user.id)
+
+    @property
+    def conversations(self) -> SqlConversations:
+        return SqlConversations(self.database, WORLD)
+
+    @property
+    def messages(self) -> SqlMessages:
+        return SqlMessages(self.database)
+
+    @property
+    def generations(self) -> SqlGenerations:
+        return SqlGenerations(self.database)
+
+    @property
+    def log(self) -> SqlTokenLog:
+        return SqlTokenLog(self.database)
+
+    async def conversation(self, **fields: object) -> Conversation:
+        conversation = new_conversation(self.owner, **fields)
+        async with self.conversations.writing() as writing:
+            await writing.open(conversation)
+        return conversation
+
+    async def say(
+        self, conversation_id: ConversationId, parent: Message | None, *texts: str, activate: bool = True
+    ) -> list[Message]:
+        """A chain below `parent`; its end becomes the active leaf."""
+        async with self.conversations.writing() as writing:
+            tree = await writing.lock(self.owner, conversation_id)
+            assert tree is not None
+            added = await tree.add([draft(text) for text in texts], parent)
+            if activate:
+                await tree.activate(added[-1], NOW)
+        return added
+
+    async def run(
+        self, conversation_id: ConversationId, parent: Message | None = None, node: NodeId = NODE
+    ) -> Generation:
+        """A question below `parent` and a reply that a run begins to write."""
+        async with self.conversations.writing() as writing:
+            tree = await writing.lock(self.owner, conversation_id)
+            assert tree is not None
+            run_id = GenerationId(WORLD.new_id())
+            reply = draft("", MessageRole.ASSISTANT, MessageStatus.STREAMING, generation_id=run_id)
+            _, added = await tree.add([draft("What is a tree?"), reply], parent)
+            generation = await tree.begin(new_generation(run_id, added), node, LEASE)
+            await tree.activate(added, NOW)
+        return generation
+
+    async def write(self, generation: Generation, *texts: str) -> Generation:
+        deltas, at = [], 0
+        for text in texts:
+            deltas.append(NewText(text, at))
+            at += units(text)
+        batch = [Append(generation.id, generation.attempt, generation.last_seq, tuple(deltas))]
+        await self.log.append(batch)
+        return await self.generation(generation.id)
+
+    async def finish(self, generation: Generation, text: str) -> None:
+        ending = Ending(GenerationStatus.COMPLETED, FinishReason.STOP, text)
+        assert await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
+
+    async def message(self, message_id: MessageId) -> Message:
+        return (await self.messages.messages(self.owner, [message_id]))[message_id]
+
+    async def generation(self, generation_id: GenerationId) -> Generation:
+        return (await self.generations.generations(self.owner, [generation_id]))[generation_id]
+
+
+def new_conversation(owner: UserId, **fields: object) -> Conversation:
+    known: dict[str, object] = {
+        "id": ConversationId(WORLD.new_id()),
+        "owner_id": owner,
+        "title": None,
+        "title_source": TitleSource.NONE,
+        "state": ConversationState.ACTIVE,
+        "version": 1,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Conversation(**(known | fields))  # type: ignore[arg-type]
+
+
+def draft(
+    text: str,
+    role: MessageRole = MessageRole.USER,
+    status: MessageStatus = MessageStatus.COMPLETE,
+    generation_id: GenerationId | None = None,
+) -> Draft:
+    return Draft(MessageId(WORLD.new_id()), role, status, text, NOW, generation_id=generation_id)
+
+
+def new_generation(run_id: GenerationId, reply: Message) -> Generation:
+    model = ModelKey("llama")
+    return Generation(
+        id=run_id,
+        conversation_id=reply.conversation_id,
+        owner_id=reply.owner_id,
+        reply_id=reply.id,
+        trigger=GenerationTrigger.SEND,
+        status=GenerationStatus.RUNNING,
+        model_key=model,
+        requested_model_key=model,
+        settings=GenerationSettings(model=model, temperature=0.5, stop=("END",)),
+        estimated_input_tokens=7,
+        queued_at=NOW,
+        started_at=NOW,
+    )
+
+
+def texts(messages: Sequence[Message]) -> list[str]:
+    return [message.text for message in messages]

@@ -1,0 +1,249 @@
+"""Sends: what one transaction writes, and what many of them at once cannot break."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import asyncpg
+import pytest
+from asyncpg.connection import LoggedQuery
+
+from domain.conversation.entity import Conversation, ConversationState
+from domain.conversation.store import Remembered
+from domain.errors import Unavailable
+from domain.generation.entity import GenerationStatus
+from domain.generation.log import GenerationStarted, Want
+from domain.message import Family, Message, MessageRole, MessageStatus
+from domain.page import PageArgs
+from domain.world import GenerationId
+from repositories.conversation.store import SqlConversations
+from repositories.database import open_database
+from tests.repositories.racing import raced, send_once
+from tests.repositories.story import LEASE, NODE, NOW, WORLD, Story, draft, new_conversation, new_generation, texts
+
+KEY = Remembered(b"print", {"message": WORLD.new_id()})
+
+
+async def send(story: Story, conversation: Conversation, parent: Message | None, key: str = "key") -> Message:
+    """The whole transaction of a send, as the domain makes it."""
+    async with story.conversations.writing() as writing:
+        assert await writing.remember(story.owner, key, KEY)
+        tree = await writing.lock(story.owner, conversation.id)
+        assert tree is not None
+        below = await tree.message(parent.id) if parent else None
+        assert not below or await tree.unfinished_above(below) is None
+        run_id = GenerationId(WORLD.new_id())
+        reply = draft("", MessageRole.ASSISTANT, MessageStatus.STREAMING, generation_id=run_id)
+        _, added = await tree.add([draft("What is a tree?"), reply], below)
+        await tree.begin(new_generation(run_id, added), NODE, LEASE)
+        await tree.activate(added, NOW)
+    return added
+
+
+async def test_a_send_takes_nine_round_trips(story: Story, statements: list[LoggedQuery]) -> None:
+    conversation = await story.conversation()
+    [parent] = await story.say(conversation.id, None, "hello")
+    statements.clear()
+    await send(story, conversation, parent)
+    print(*[s.query for s in statements], sep="\n----\n")
+    assert len(statements) == 9
+    assert statements[0].query.startswith("BEGIN")
+    assert statements[-1].query == "COMMIT"
+
+
+async def test_an_opened_conversation_reads_as_it_was_given(story: Story) -> None:
+    conversation = new_conversation(story.owner, title="Trees", tags=("a", "b"), pinned=True)
+    async with story.conversations.writing() as writing:
+        tree = await writing.open(conversation)
+        assert tree.conversation == conversation
+    assert await story.conversations.conversations(story.owner, [conversation.id]) == {conversation.id: conversation}
+
+
+async def test_added_messages_read_as_add_returned_them(story: Story) -> None:
+    conversation = await story.conversation()
+    async with story.conversations.writing() as writing:
+        tree = await writing.lock(story.owner, conversation.id)
+        assert tree is not None
+        sent = replace(draft("hi"), sent_at=NOW - timedelta(seconds=1), idempotency_key="key")
+        added = await tree.add([sent, draft("there", MessageRole.ASSISTANT)], None)
+        assert [await tree.message(message.id) for message in added] == added
+        assert await tree.message(draft("").id) is None
+        counted = tree.conversation
+    assert [await story.message(message.id) for message in added] == added
+    assert (counted.message_count, counted.root_count) == (2, 1)
+    assert await story.conversations.conversations(story.owner, [conversation.id]) == {conversation.id: counted}
+
+
+async def test_a_begun_run_reads_as_given_and_has_started(story: Story) -> None:
+    conversation = await story.conversation()
+    run = await story.run(conversation.id)
+    assert await story.generation(run.id) == run
+    assert (run.last_seq, run.status) == (1, GenerationStatus.RUNNING)
+    [found] = await story.log.read([Want(run.id, 0, 10)])
+    assert found is not None
+    [started] = found.entries
+    assert started == GenerationStarted(1, started.at, run.id, 1, run.model_key)
+
+
+async def test_activating_wakes_an_inactive_conversation_and_no_other(story: Story) -> None:
+    for state, becomes in (("INACTIVE", "ACTIVE"), ("PAUSED", "PAUSED")):
+        conversation = await story.conversation(state=ConversationState(state))
+        [leaf] = await story.say(conversation.id, None, "hello")
+        found = (await story.conversations.conversations(story.owner, [conversation.id]))[conversation.id]
+        assert (found.state.value, found.active_leaf_id, found.last_message_at) == (becomes, leaf.id, NOW)
+
+
+async def test_a_busy_path_names_its_nearest_unfinished_run(story: Story) -> None:
+    conversation = await story.conversation()
+    first = await story.run(conversation.id)
+    reply = await story.message(first.reply_id)
+    second = await story.run(conversation.id, reply)
+    [aside] = await story.say(conversation.id, await parent_of(story, reply), "beside the first reply")
+    [below] = await story.say(conversation.id, await story.message(second.reply_id), "below both")
+    assert await unfinished_above(story, below) == second.id
+    assert await unfinished_above(story, reply) == first.id
+    assert await unfinished_above(story, aside) is None
+    await story.finish(await story.generation(second.id), "")
+    assert await unfinished_above(story, below) == first.id
+
+
+async def test_fifty_replies_at_once_from_two_processes_are_fifty_siblings(story: Story, database_url: str) -> None:
+    conversation = await story.conversation()
+    [parent] = await story.say(conversation.id, None, "say something")
+    racer = ("reply", database_url, story.owner, conversation.id, parent.id, 25)
+    assert await raced(racer, racer) == ["25", "25"]
+    family = Family(conversation.id, parent.id)
+    replies = (await story.messages.families(story.owner, [family], PageArgs(100)))[family].nodes
+    assert [reply.sibling_index for reply in replies] == list(range(1, 51))
+    assert [reply.place.number for reply in replies] == list(range(2, 52))
+    assert len({reply.place.branch_id for reply in replies}) == 50
+    assert (await story.message(parent.id)).child_count == 50
+    assert len((await story.messages.leaves(story.owner, conversation.id, PageArgs(100))).nodes) == 50
+
+
+async def test_two_processes_with_one_key_send_once(story: Story, database_url: str) -> None:
+    conversation = await story.conversation()
+    racer = ("send", database_url, story.owner, conversation.id, "key", 10)
+    assert sorted(await raced(racer, racer)) == ["0", "1"]
+    found = (await story.conversations.conversations(story.owner, [conversation.id]))[conversation.id]
+    assert found.message_count == 1
+    assert await story.conversations.recall(story.owner, "key") == Remembered(
+        b"print", {"conversation": conversation.id}
+    )
+
+
+async def test_keys_of_two_users_are_two_keys(story: Story) -> None:
+    stranger = await Story.begun(story.database)
+    for owner in (story.owner, stranger.owner):
+        async with story.conversations.writing() as writing:
+            assert await writing.remember(owner, "key", KEY)
+
+
+async def test_a_key_is_free_again_when_its_transaction_fails(story: Story) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with story.conversations.writing() as writing:
+            assert await writing.remember(story.owner, "key", KEY)
+            raise ZeroDivisionError
+    assert await story.conversations.recall(story.owner, "key") is None
+    async with story.conversations.writing() as writing:
+        assert await writing.remember(story.owner, "key", KEY)
+
+
+async def test_twins_wait_at_the_gate_and_not_on_a_connection(database_url: str) -> None:
+    async with open_database(database_url, 2) as database:
+        story, store = await Story.begun(database), SqlConversations(database, WORLD)
+        async with store.writing() as writing:
+            assert await writing.remember(story.owner, "key", KEY)
+            twins = [asyncio.create_task(remembered(store, story, "key")) for _ in range(20)]
+            await asyncio.sleep(0)
+            assert await remembered(store, story, "another key")
+        assert await asyncio.gather(*twins) == [False] * 20
+
+
+async def test_a_twin_that_waits_too_long_is_unavailable(database_url: str) -> None:
+    patience = timedelta(milliseconds=50)
+    async with open_database(database_url, 4, patience=patience) as database:
+        story = await Story.begun(database)
+        async with story.conversations.writing() as writing:
+            assert await writing.remember(story.owner, "key", KEY)
+            with pytest.raises(Unavailable):  # another store is another process: it waits in the database
+                await remembered(SqlConversations(database, WORLD), story, "key")
+        store = SqlConversations(database, WORLD)
+        async with store.writing() as writing:
+            await writing.remember(story.owner, "key 2", KEY)
+            with pytest.raises(Unavailable):
+                await remembered(store, story, "key 2")
+
+
+async def test_old_keys_are_forgotten(story: Story) -> None:
+    conversation = await story.conversation()
+    assert await send_once(story, conversation.id, "old")
+    await story.database.execute("UPDATE idempotency_keys SET created_at = $1", NOW)
+    assert await send_once(story, conversation.id, "new")
+    assert await story.conversations.forget_keys(NOW + timedelta(seconds=1)) == 1
+    assert await story.conversations.recall(story.owner, "old") is None
+    assert await story.conversations.recall(story.owner, "new") is not None
+
+
+async def test_another_owner_cannot_lock_delete_or_read(story: Story) -> None:
+    conversation = await story.conversation()
+    [message] = await story.say(conversation.id, None, "mine")
+    stranger = (await Story.begun(story.database)).owner
+    async with story.conversations.writing() as writing:
+        assert await writing.lock(stranger, conversation.id) is None
+        assert await writing.delete(stranger, conversation.id, NOW) is None
+    assert await story.conversations.conversations(stranger, [conversation.id]) == {}
+    assert await story.messages.messages(stranger, [message.id]) == {}
+    assert await story.messages.ancestors(stranger, message.id, skip=0, limit=5) == []
+    assert await story.messages.leaves_below(stranger, [message.id]) == {}
+    assert texts((await story.messages.path(stranger, message, PageArgs())).nodes) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE messages SET depth = depth + 1 WHERE depth > 0",
+        "UPDATE messages SET number = number + 100",
+        "UPDATE messages SET parent_id = NULL WHERE depth > 0",
+        "UPDATE messages SET sibling_index = 9",
+        "UPDATE branches SET conversation_id = gen_random_uuid()",
+    ],
+)
+async def test_a_place_never_changes(story: Story, change: str) -> None:
+    conversation = await story.conversation()
+    await story.say(conversation.id, None, "a", "b")
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await story.database.execute(change)
+
+
+async def test_a_parent_in_another_conversation_is_refused(story: Story) -> None:
+    here, there = await story.conversation(), await story.conversation()
+    [parent] = await story.say(there.id, None, "there")
+    [child] = await story.say(here.id, None, "here")
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await story.database.execute(
+            "INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,"
+            " role, status, text, received_at)"
+            " SELECT gen_random_uuid(), conversation_id, branch_id, $2, 1, 9, 1, 0, role, status, text, received_at"
+            " FROM messages WHERE id = $1",
+            child.id,
+            parent.id,
+        )
+
+
+async def parent_of(story: Story, message: Message) -> Message:
+    assert message.parent_id is not None
+    return await story.message(message.parent_id)
+
+
+async def unfinished_above(story: Story, message: Message) -> GenerationId | None:
+    async with story.conversations.writing() as writing:
+        tree = await writing.lock(story.owner, message.conversation_id)
+        assert tree is not None
+        run = await tree.unfinished_above(message)
+    return run.id if run else None
+
+
+async def remembered(store: SqlConversations, story: Story, key: str) -> bool:
+    async with store.writing() as writing:
+        return await writing.remember(story.owner, key, KEY)
