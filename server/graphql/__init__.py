@@ -1,0 +1,94 @@
+"""The GraphQL transport: /graphql over HTTP, server-sent events and WebSocket."""
+
+from collections.abc import Callable
+
+import strawberry
+from litestar.enums import ScopeType
+from litestar.handlers import ASGIRouteHandler, asgi
+from litestar.types import Receive, Scope, Send
+
+from domain.user import Viewer
+from server.graphql.admission import Authenticate
+from server.graphql.connections import Connections
+from server.graphql.documents import Documents
+from server.graphql.http import HttpEndpoint, Page
+from server.graphql.keeping import Keeper
+from server.graphql.limits import TransportLimits
+from server.graphql.multiplex import Throttle
+from server.graphql.run import Operations, graphql_schema
+from server.graphql.socket import SocketEndpoint
+from server.graphql.sse import EventStreams
+
+__all__ = ["OPEN_FIELDS", "GraphQLTransport", "TransportLimits"]
+
+OPEN_FIELDS = frozenset({"viewer", "models", "__schema", "__type", "__typename"})
+
+
+class GraphQLTransport:
+    """Built once. `make_context` is called for every operation, and for every event of a subscription: keep it cheap.
+
+    `throttle` is asked before an operation of a socket runs, which no middleware sees: given the viewer and the
+    operation's cost, the seconds to wait, or None.
+    """
+
+    def __init__(
+        self,
+        *,
+        schema: strawberry.Schema,
+        authenticate: Authenticate,
+        make_context: Callable[[Viewer | None], object],
+        limits: TransportLimits | None = None,
+        html: Page | None = None,
+        introspection: bool = False,
+        allowed_origins: frozenset[str] = frozenset(),
+        open_fields: frozenset[str] = OPEN_FIELDS,
+        throttle: Throttle | None = None,
+    ) -> None:
+        limits = limits or TransportLimits()
+        self._connections = Connections(limits.connections_per_user)
+        keeper = Keeper(self._connections, limits)
+        operations = Operations(
+            schema=schema,
+            documents=Documents(graphql_schema(schema), limits, introspection=introspection),
+            limits=limits,
+            make_context=make_context,
+            open_fields=open_fields,
+            introspection=introspection,
+        )
+        self._http = HttpEndpoint(
+            operations=operations,
+            streams=EventStreams(self._connections, keeper, limits),
+            authenticate=authenticate,
+            limits=limits,
+            page=html,
+        )
+        self._socket = SocketEndpoint(
+            operations=operations,
+            connections=self._connections,
+            keeper=keeper,
+            authenticate=authenticate,
+            throttle=throttle,
+            limits=limits,
+            allowed_origins=allowed_origins,
+        )
+
+    @property
+    def open_connections(self) -> int:
+        """Sockets and event streams."""
+        return self._connections.open
+
+    def routes(self, path: str = "/graphql") -> list[ASGIRouteHandler]:
+        """Raw ASGI, so that sizes, media types, message types and every error are ours."""
+
+        @asgi(path, copy_scope=True)
+        async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == ScopeType.WEBSOCKET:
+                await self._socket(scope, receive, send)
+            else:
+                await self._http(scope, receive, send)
+
+        return [graphql]
+
+    async def drain(self) -> None:
+        """Ends sockets with 1001 and event streams without `complete`, now and from now on; returns when all have ended."""
+        await self._connections.drain()

@@ -1,0 +1,59 @@
+"""Who may come in: credentials, kept fresh while a connection lasts, and origins."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from domain.errors import NotAuthenticated
+from domain.user import Viewer
+
+Authenticate = Callable[[str], Awaitable[Viewer]]
+
+
+class Credential:
+    """The secret of one connection, and whom it stood for when last asked."""
+
+    def __init__(self, secret: str, authenticate: Authenticate) -> None:
+        self._secret, self._authenticate = secret, authenticate
+        self._viewer: Viewer | None = None
+        self._asked_at = 0.0
+        self._asking = asyncio.Lock()
+
+    async def viewer(self, max_age: timedelta = timedelta(0)) -> Viewer:
+        """Raises NotAuthenticated as soon as the credential is no longer good."""
+        async with self._asking:
+            loop = asyncio.get_running_loop()
+            if self._viewer is None or loop.time() - self._asked_at > max_age.total_seconds():
+                asked_at = loop.time()
+                self._viewer = await self._authenticate(self._secret)
+                self._asked_at = asked_at
+            return self._viewer
+
+
+def bearer(authorization: str) -> str:
+    """The secret in an Authorization header. Raises NotAuthenticated."""
+    scheme, _, secret = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise NotAuthenticated("The Authorization is malformed: it must be `Bearer <key>`.")
+    return secret.strip()
+
+
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Lower-case names; a header that came several times is joined, as RFC 9110 says."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def origin_allowed(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
+    """Browsers send Origin and let any page open a socket anywhere: the check is ours. Others send none."""
+    origin = headers.get("origin")
+    if origin is None or origin in allowed or "*" in allowed:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+    except ValueError:
+        return False

@@ -1,0 +1,140 @@
+"""The request envelope: read within a size and a time, decoded, and checked."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, NoReturn, cast
+from urllib.parse import parse_qsl
+
+from litestar.types import HTTPScope, Receive
+
+from server.graphql.errors import ClientLeft, Code, RequestError, bad_request, error_payload
+from server.graphql.limits import TransportLimits
+
+MOST_PARAMETERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    query: str
+    operation_name: str | None
+    variables: dict[str, Any]
+    extensions: dict[str, Any]
+
+
+async def read_body(scope: HTTPScope, receive: Receive, limits: TransportLimits) -> bytes:
+    if _declared_length(scope) > limits.body_bytes:
+        raise _too_large(limits)
+    try:
+        async with asyncio.timeout(limits.body_deadline.total_seconds()):
+            return await _read(receive, limits)
+    except TimeoutError:
+        raise _closing("The body did not arrive in time.", status=408) from None
+
+
+def request_from_body(body: bytes) -> GraphQLRequest:
+    try:
+        return request_from(parse_json(body.decode("utf-8")))
+    except UnicodeDecodeError:
+        raise bad_request("The body is not UTF-8.") from None
+
+
+def request_from_query_string(query_string: bytes) -> GraphQLRequest:
+    parameters = _parameters(query_string)
+    return request_from(
+        {
+            "query": parameters.get("query"),
+            "operationName": parameters.get("operationName"),
+            "variables": _json_parameter(parameters, "variables"),
+            "extensions": _json_parameter(parameters, "extensions"),
+        }
+    )
+
+
+def request_from(value: object) -> GraphQLRequest:
+    if isinstance(value, list):
+        raise bad_request("Batches are not accepted: send one operation per request.")
+    if not isinstance(value, dict):
+        raise bad_request("Send a JSON object with a `query`.")
+    query, name = value.get("query"), value.get("operationName")
+    if not isinstance(query, str):
+        raise bad_request("`query` must be there, and be a string.")
+    if name is not None and not isinstance(name, str):
+        raise bad_request("`operationName` must be a string or null.")
+    return GraphQLRequest(query, name, _mapping(value, "variables"), _mapping(value, "extensions"))
+
+
+def parse_json(text: str) -> object:
+    """Lone surrogates pass: whether they may stand in a text is for the domain to say, in its own words."""
+    try:
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise bad_request("The JSON is nested too deeply.") from None
+    except ValueError:
+        # Also the integers that Python refuses to read, at 4,300 digits.
+        raise bad_request("This is not valid JSON.") from None
+
+
+async def _read(receive: Receive, limits: TransportLimits) -> bytes:
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientLeft
+        body += message["body"]
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits)
+        more = message["more_body"]
+    return bytes(body)
+
+
+def _declared_length(scope: HTTPScope) -> int:
+    text = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(text) if text.isdigit() and len(text) < 20 else 0
+
+
+def _too_large(limits: TransportLimits) -> RequestError:
+    return _closing(f"The body is larger than {limits.body_bytes} bytes.", status=413)
+
+
+def _closing(message: str, *, status: int) -> RequestError:
+    """The rest of the body is not waited for."""
+    return RequestError([error_payload(Code.BAD_REQUEST, message)], status=status, headers={"Connection": "close"})
+
+
+def _parameters(query_string: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS
+        )
+    except ValueError:
+        raise bad_request("The query string cannot be read.") from None
+    return dict(pairs)
+
+
+def _json_parameter(parameters: Mapping[str, str], name: str) -> object:
+    text = parameters.get(name)
+    return None if text is None else parse_json(text)
+
+
+def _mapping(envelope: Mapping[str, object], name: str) -> dict[str, Any]:
+    value = envelope.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise bad_request(f"`{name}` must be an object or null.")
+    return cast("dict[str, Any]", value)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number

@@ -1,0 +1,54 @@
+"""What a long connection needs while it lasts: heartbeats, a fresh look at its credential, a word when the process drains."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn
+
+from domain.errors import Unavailable
+from server.graphql.admission import Credential
+from server.graphql.connections import Connections
+from server.graphql.limits import TransportLimits
+
+
+class Draining(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    connections: Connections
+    limits: TransportLimits
+
+    async def keep(self, credential: Credential | None, beat: Callable[[], Awaitable[None]]) -> NoReturn:
+        """Raises NotAuthenticated when the credential is no longer good, and Draining."""
+        heartbeat, recheck = self.limits.heartbeat.total_seconds(), self.limits.recheck.total_seconds()
+        time = asyncio.get_running_loop().time
+        next_beat, next_check = time() + heartbeat, time() + recheck
+        while True:
+            await self.pause(min(next_beat, next_check) - time())
+            if time() >= next_check:
+                next_check = time() + recheck
+                await _check(credential)
+            if time() >= next_beat:
+                next_beat = time() + heartbeat
+                # A client so slow that not even this goes out is not idle, and its credential is still checked.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(recheck):
+                        await beat()
+
+    async def pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.connections.draining.wait()
+        except TimeoutError:
+            return
+        raise Draining
+
+
+async def _check(credential: Credential | None) -> None:
+    if credential is not None:
+        # An outage of the storage closes no sockets: they would all come back at once.
+        with suppress(Unavailable):
+            await credential.viewer()

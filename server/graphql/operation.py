@@ -1,0 +1,129 @@
+"""One operation that may run: its answer, or its events, as JSON."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+import msgspec
+from graphql import (
+    ExecutionResult,
+    Executor,
+    OperationType,
+    create_source_event_stream,
+    execute_subscription_event,
+)
+
+from server.graphql.body import GraphQLRequest
+from server.graphql.documents import Document
+from server.graphql.errors import ClientLeft, Code, ErrorPayload, RequestError, error_payload
+from server.graphql.extensions import Extensions
+from server.graphql.failures import Failures
+
+Deliver = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`deadline` is for an answer, for opening a stream, and for each of its events, not for a stream as a whole."""
+
+    request: GraphQLRequest
+    document: Document
+    executor: Executor[Any]
+    extensions: Extensions
+    make_context: Callable[[], object]
+    deadline: timedelta
+    cost: int
+
+    @property
+    def kind(self) -> OperationType:
+        return self.executor.operation.operation
+
+    async def answer(self) -> bytes:
+        """Never raises, but when it is cancelled."""
+        try:
+            async with self._around():
+                return _encode(await self._in_time(self.executor.execute_operation))
+        except Exception as error:
+            return _encode_failure([Failures().exception_payload(error)])
+
+    async def follow(self, deliver: Deliver) -> None:
+        """Delivers the stream event by event, as fast as `deliver` takes them. RequestError: the stream failed."""
+        async with self._around():
+            source = await self._source()
+            try:
+                async for event in source:
+                    await deliver(await self._event(event))
+            except (ClientLeft, RequestError):
+                raise
+            except Exception as error:
+                raise RequestError([Failures().exception_payload(error)], about_document=True) from None
+            finally:
+                await _close(source)
+
+    async def _source(self) -> AsyncIterable[object]:
+        try:
+            async with asyncio.timeout(self.deadline.total_seconds()):
+                source = create_source_event_stream(self.executor)
+                if isinstance(source, Awaitable):
+                    source = await source
+        except TimeoutError:
+            raise RequestError([self._timed_out()], about_document=True) from None
+        if isinstance(source, ExecutionResult):
+            raise RequestError(Failures().payloads(source.errors or ()), about_document=True)
+        return source
+
+    async def _event(self, event: object) -> bytes:
+        executor = self.executor.build_per_event_executor(event)
+        # A stream may live for days: what a loader has cached must not outlive the event.
+        executor.context_value = self.make_context()
+        result = execute_subscription_event(executor)
+        if isinstance(result, ExecutionResult):
+            return _encode(result)
+        return _encode(await self._in_time(lambda: result))
+
+    async def _in_time(self, execute: Callable[[], object]) -> ExecutionResult | ErrorPayload:
+        """What resolvers raise ends up in the result, so the TimeoutError is the deadline's own."""
+        try:
+            async with asyncio.timeout(self.deadline.total_seconds()):
+                result = execute()
+                if isinstance(result, Awaitable):
+                    result = await result
+        except TimeoutError:
+            return self._timed_out()
+        return cast(ExecutionResult, result)
+
+    def _timed_out(self) -> ErrorPayload:
+        seconds = self.deadline.total_seconds()
+        return error_payload(Code.TIMEOUT, f"The operation took longer than {seconds:g} s: ask for less at once.")
+
+    def _around(self) -> AbstractAsyncContextManager[None]:
+        return self.extensions.around(self.request, self.document, self.executor.context_value)
+
+
+def _encode(result: ExecutionResult | ErrorPayload) -> bytes:
+    if not isinstance(result, ExecutionResult):
+        return _encode_failure([result])
+    if not result.errors:
+        return _encode_payload({"data": result.data})
+    return _encode_payload({"errors": Failures().payloads(result.errors), "data": result.data})
+
+
+def _encode_payload(payload: object) -> bytes:
+    try:
+        return msgspec.json.encode(payload)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        # A resolver gave something that JSON cannot hold, half of a surrogate pair for one.
+        return _encode_failure([Failures().exception_payload(error)])
+
+
+def _encode_failure(errors: list[ErrorPayload]) -> bytes:
+    return msgspec.json.encode({"errors": errors, "data": None})
+
+
+async def _close(source: AsyncIterable[object]) -> None:
+    """A generator that is not closed would run its cleanup whenever the garbage collector comes."""
+    if isinstance(source, AsyncGenerator):
+        await source.aclose()

@@ -1,0 +1,166 @@
+"""graphql-transport-ws: one socket, from its handshake to its close."""
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import NoReturn
+
+from litestar.types import Receive, Send, WebSocketScope
+
+from domain.errors import NotAuthenticated
+from server.graphql import messages
+from server.graphql.admission import Authenticate, Credential, bearer, headers_of, origin_allowed
+from server.graphql.bucket import Bucket
+from server.graphql.connections import Connections, TooManyConnections
+from server.graphql.errors import ClientLeft
+from server.graphql.failures import Failures
+from server.graphql.keeping import Draining, Keeper
+from server.graphql.limits import TransportLimits
+from server.graphql.messages import CloseSocket, Complete, Init, Message, Payload, Ping, Pong, Subscribe
+from server.graphql.multiplex import Multiplex, Throttle
+from server.graphql.run import Operations
+from server.graphql.wire import Wire
+
+RESUME = "This process is going away: connect again and resume after your last event."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketEndpoint:
+    operations: Operations
+    connections: Connections
+    keeper: Keeper
+    authenticate: Authenticate
+    throttle: Throttle | None
+    limits: TransportLimits
+    allowed_origins: frozenset[str]
+
+    async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
+        wire = Wire(receive, send, self.limits.body_bytes)
+        headers = headers_of(scope["headers"])
+        if not origin_allowed(headers, self.allowed_origins):
+            await wire.refuse()
+        elif messages.SUBPROTOCOL not in scope["subprotocols"]:
+            await wire.accept(None)
+            await wire.close(4406, "Subprotocol not acceptable")
+        else:
+            await wire.accept(messages.SUBPROTOCOL)
+            await _Socket(self, wire, headers.get("authorization")).serve()
+
+
+class _Socket:
+    def __init__(self, endpoint: SocketEndpoint, wire: Wire, authorization: str | None) -> None:
+        self._endpoint, self._wire, self._authorization = endpoint, wire, authorization
+        self._limits = endpoint.limits
+        self._time = asyncio.get_running_loop().time
+        self._opened_at = self._time()
+        self._place = ExitStack()
+        self._initialised = False
+        self._credential: Credential | None = None
+
+    async def serve(self) -> None:
+        # Mutations outlive their socket: what one has begun it ends, and its answer is one idempotency key away.
+        async with asyncio.TaskGroup() as lasting:
+            with self._endpoint.connections.opened(), self._place:
+                end = await self._until_end(lasting)
+                if end is not None:
+                    await self._wire.close(end.code, end.reason)
+
+    async def _until_end(self, lasting: asyncio.TaskGroup) -> CloseSocket | None:
+        """None: the client ended it."""
+        end: CloseSocket | None = None
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._multiplex = Multiplex(
+                    wire=self._wire,
+                    operations=self._endpoint.operations,
+                    throttle=self._endpoint.throttle,
+                    limits=self._limits,
+                    tasks=self._tasks,
+                    lasting=lasting,
+                )
+                self._keeping = self._tasks.create_task(self._require_init())
+                await self._read()
+        except* ClientLeft:
+            pass
+        except* Exception as group:
+            end = _end(group.exceptions[0])
+        self._multiplex.forget()
+        return end
+
+    async def _read(self) -> NoReturn:
+        bucket = Bucket(self._limits.messages_per_second, self._limits.message_burst, self._time)
+        while True:
+            text = await self._wire.read()
+            if not bucket.take():
+                raise CloseSocket(4429, "Too many messages")
+            await self._take(messages.parse_message(text))
+
+    async def _take(self, message: Message) -> None:
+        match message:
+            case Init():
+                await self._initialise(message.payload)
+            case Ping():
+                await self._wire.send(messages.pong(message.payload))
+            case Pong():
+                pass
+            case Subscribe():
+                await self._subscribe(message)
+            case Complete():
+                self._multiplex.complete(message.id)
+
+    async def _initialise(self, payload: Payload) -> None:
+        if self._initialised:
+            raise CloseSocket(4429, "Too many initialisation requests")
+        self._initialised = True
+        credential = Credential(bearer(self._authorization_in(payload)), self._endpoint.authenticate)
+        viewer = await credential.viewer()
+        try:
+            self._place.enter_context(self._endpoint.connections.of(viewer.id))
+        except TooManyConnections:
+            raise CloseSocket(4429, "You have too many open connections: close one first.") from None
+        self._credential = credential
+        await self._wire.send(messages.ACK)
+        self._keeping.cancel()
+        self._keeping = self._tasks.create_task(self._endpoint.keeper.keep(credential, self._beat))
+
+    def _authorization_in(self, payload: Payload) -> str:
+        """The payload's own, in any case; else the handshake's, which browsers cannot set."""
+        told = [value for key, value in (payload or {}).items() if key.lower() == "authorization"]
+        authorization = told[0] if told else self._authorization
+        if authorization is None:
+            raise NotAuthenticated("Send `Authorization: Bearer <key>` in the payload of connection_init.")
+        if not isinstance(authorization, str):
+            raise NotAuthenticated("The Authorization must be a string.")
+        return authorization
+
+    async def _subscribe(self, message: Subscribe) -> None:
+        if self._credential is None:
+            raise CloseSocket(4401, "Unauthorized")
+        if message.id in self._multiplex:
+            raise CloseSocket(4409, f"Subscriber for {message.id} already exists")
+        await self._multiplex.start(message.id, message.request, self._credential)
+
+    async def _require_init(self) -> NoReturn:
+        await self._endpoint.keeper.pause(self._limits.init_timeout.total_seconds())
+        raise CloseSocket(4408, "Connection initialisation timeout")
+
+    async def _beat(self) -> None:
+        if self._time() - self._opened_at > self._limits.lifetime.total_seconds():
+            raise CloseSocket(1001, "This socket has had its time: connect again and resume after your last event.")
+        idle_since = self._multiplex.idle_since
+        if idle_since is not None and self._time() - idle_since > self._limits.idle.total_seconds():
+            raise CloseSocket(1001, "Idle")
+        await self._wire.send(messages.PING)
+
+
+def _end(error: Exception) -> CloseSocket:
+    if isinstance(error, CloseSocket):
+        return error
+    if isinstance(error, Draining):
+        return CloseSocket(1001, RESUME)
+    if isinstance(error, NotAuthenticated):
+        # graphql-ws asks its application for fresh parameters after 4403, and gives up after 4401.
+        code, word = (4401, "Unauthorized") if error.lasting else (4403, "Forbidden")
+        return CloseSocket(code, f"{word}: {error.message}")
+    payload = Failures().exception_payload(error)
+    return CloseSocket(1013, f"{payload['message']} {payload['extensions'].get('errorId', '')}")

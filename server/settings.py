@@ -1,0 +1,302 @@
+"""What the environment says: every GUS_ variable, checked at start, with the words for the one who set it wrong."""
+
+import contextlib
+import difflib
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.user import KEY_PREFIX, new_secret
+
+PREFIX = "GUS_"
+SHORTEST_SECRET = 32
+SHORTEST_DEV_KEY = 24
+DATABASE_SCHEMES = ("postgresql", "postgres")
+
+
+class CannotStart(Exception):
+    """`str()` of it is for whoever started gus: what is wrong and what to do."""
+
+    exit_code = 1
+
+
+class BadSettings(CannotStart):
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "gus does not start with these settings:\n" + "\n".join(f"  {problem}" for problem in self.problems)
+        )
+
+
+class Environment(Enum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """From `load_settings` the secret key is always there, and in development the development key as well."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    env: Environment = Field(
+        default=Environment.DEVELOPMENT,
+        description="`development` or `production`. Development brings its own database, model and keys, and migrates at start.",
+    )
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address to listen on; `0.0.0.0` for every one."
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; `0` takes any free one.")
+    data_dir: Path = Field(
+        default=Path(".gus"),
+        description="Folder for the embedded database and the keys of development. One gus at a time; not used in production.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="PostgreSQL 15 or later, `postgresql://user:password@host:5432/name`; may be a transaction pooler. "
+        "Without it the embedded PostgreSQL starts. Required in production.",
+    )
+    listen_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="A direct connection to the same database, for LISTEN, where `GUS_DATABASE_URL` is a transaction pooler.",
+    )
+    database_pool: int = Field(
+        default=10, ge=2, le=200, description="The most connections that a process keeps to the database."
+    )
+    models: Path | None = Field(
+        default=None,
+        description="A TOML file with model servers and models, see `docker/models.toml`. "
+        "Without it the embedded model starts. Required in production.",
+    )
+    secret_key: str = Field(
+        default="",
+        repr=False,
+        description=f"Signs what must not be forged; at least {SHORTEST_SECRET} random characters, the same in every process. "
+        "In development one is made and kept in the data directory. Required in production.",
+    )
+    dev_key: str | None = Field(
+        default=None,
+        repr=False,
+        description=f"The development API key, `{KEY_PREFIX}` and at least {SHORTEST_DEV_KEY - len(KEY_PREFIX)} more characters. "
+        "Without it one is made and kept in the data directory. Refused in production.",
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Web pages that may call from a browser, as `https://app.example.com`, separated by commas; `*` for all.",
+    )
+    max_connections: int = Field(
+        default=5000, ge=10, le=1_000_000, description="The most connections at a time; beyond them the answer is 503."
+    )
+    lease_seconds: int = Field(
+        default=15,
+        ge=3,
+        le=600,
+        description="After so long without a sign of life a process's running answers are taken by another.",
+    )
+    grace_seconds: int = Field(
+        default=10, ge=0, le=600, description="How long running answers and open connections may go on after SIGTERM."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="`debug`, `info`, `warning` or `error`."
+    )
+
+    @property
+    def production(self) -> bool:
+        return self.env is Environment.PRODUCTION
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def grace(self) -> timedelta:
+        return timedelta(seconds=self.grace_seconds)
+
+    @field_validator("data_dir", "models")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("models")
+    @classmethod
+    def _a_file(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"there is no file {path}")
+        return path
+
+    @field_validator("database_url", "listen_url")
+    @classmethod
+    def _a_database(cls, url: str | None) -> str | None:
+        if url is not None and not _names_a_database(url):
+            raise ValueError("it must look like postgresql://user:password@host:5432/name")
+        return url
+
+    @field_validator("dev_key")
+    @classmethod
+    def _a_key(cls, key: str | None) -> str | None:
+        if key is not None and not (key.startswith(KEY_PREFIX) and len(key) >= SHORTEST_DEV_KEY and _is_one_word(key)):
+            raise ValueError(
+                f"it must be {KEY_PREFIX} and at least {SHORTEST_DEV_KEY - len(KEY_PREFIX)} more ASCII characters"
+            )
+        return key
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _separated(cls, origins: object) -> object:
+        return tuple(filter(None, (o.strip() for o in origins.split(",")))) if isinstance(origins, str) else origins
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _is_an_origin(origin):
+                raise ValueError(f"{origin!r} is no origin: write scheme and host only, as https://app.example.com")
+        return origins
+
+
+def load_settings() -> Settings:
+    """Reads os.environ; in development makes the keys that are not given. Raises BadSettings with every problem."""
+    problems = [*_unknown_names(os.environ), *_mode_problems(os.environ)]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += _field_problems(error)
+    if problems:
+        raise BadSettings(problems)
+    return settings if settings.production else _with_kept_keys(settings)
+
+
+def settings_table() -> str:
+    """The table of the README, in Markdown."""
+    rows = [f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |" for name, field in _fields()]
+    return "\n".join(["| variable | default | what it does |", "| --- | --- | --- |", *rows])
+
+
+def _fields() -> list[tuple[str, FieldInfo]]:
+    return list(Settings.model_fields.items())
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default.value if isinstance(field.default, Enum) else field.default
+    return "" if value in (None, "", ()) else f"`{value}`"
+
+
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
+    known = [PREFIX + name.upper() for name, _ in _fields()]
+    unknown = sorted(name for name in environ if name.upper().startswith(PREFIX) and name not in known)
+    return [f"{name}: there is no such setting{_nearest(name, known)}." for name in unknown]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)
+    return f"; the nearest is {near[0]}" if near else ""
+
+
+def _mode_problems(environ: Mapping[str, str]) -> list[str]:
+    # On the raw variables: a wrong port must not hide that the secret is missing too.
+    problems = []
+    if environ.get("GUS_LISTEN_URL") and not environ.get("GUS_DATABASE_URL"):
+        problems.append(
+            "GUS_LISTEN_URL: names the direct way to GUS_DATABASE_URL, which is not set: set both or neither."
+        )
+    if environ.get("GUS_ENV", "").lower() == Environment.PRODUCTION.value:
+        problems += _production_problems(environ)
+    return problems
+
+
+def _production_problems(environ: Mapping[str, str]) -> Iterable[str]:
+    if not environ.get("GUS_DATABASE_URL"):
+        yield "GUS_DATABASE_URL: required in production: name a PostgreSQL, as postgresql://user:password@host:5432/name."
+    if not environ.get("GUS_MODELS"):
+        yield "GUS_MODELS: required in production: name a TOML file with your models; docker/models.toml is an example."
+    if environ.get("GUS_DEV_KEY"):
+        yield "GUS_DEV_KEY: not in production, where it would be a back door: remove it and use `gus key issue`."
+    weakness = _weakness(environ.get("GUS_SECRET_KEY", ""))
+    if weakness:
+        yield (
+            f"GUS_SECRET_KEY: {weakness}; production needs {SHORTEST_SECRET} random characters or more. "
+            'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+
+
+def _weakness(secret: str) -> str | None:
+    if not secret:
+        return "is not set"
+    if len(secret) < SHORTEST_SECRET:
+        return f"has only {len(secret)} characters"
+    if len(set(secret)) < 10 or any(word in secret.lower() for word in ("change", "secret", "example", "default")):
+        return "is a placeholder and not random"
+    return None
+
+
+def _field_problems(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors(include_url=False, include_context=False):
+        name = str(problem["loc"][0])
+        field = Settings.model_fields[name]
+        words = problem["msg"].removeprefix("Value error, ")
+        # A value whose field hides it from repr may hold a password.
+        given = f" (it is {str(problem['input'])!r})" if field.repr else ""
+        yield f"{PREFIX}{name.upper()}: {words[:1].lower()}{words[1:]}{given}. {field.description}"
+
+
+def _names_a_database(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in DATABASE_SCHEMES and len(parts.path) > 1 and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _is_an_origin(origin: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+        return (
+            bool(parts.scheme and parts.hostname)
+            and origin == f"{parts.scheme}://{parts.netloc}"
+            and "@" not in parts.netloc
+        )
+    except ValueError:
+        return False
+
+
+def _is_one_word(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _with_kept_keys(settings: Settings) -> Settings:
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret_key = settings.secret_key or _kept(settings.data_dir / "secret.key", secrets.token_urlsafe(48))
+        dev_key = settings.dev_key or _kept(settings.data_dir / "development.key", new_secret())
+    except OSError as error:
+        raise BadSettings(
+            [f"GUS_DATA_DIR: cannot write in {settings.data_dir} ({error.strerror}): name another folder."]
+        ) from error
+    return settings.model_copy(update={"secret_key": secret_key, "dev_key": dev_key})
+
+
+def _kept(file: Path, fresh: str) -> str:
+    """What `file` holds; it gets `fresh` when it is not there. Two processes at once agree on one."""
+    if not file.exists():
+        with NamedTemporaryFile("w", dir=file.parent, prefix=file.name) as draft:  # mode 0600
+            draft.write(fresh + "\n")
+            draft.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(draft.name, file)
+    kept = file.read_text().strip()
+    if not kept:
+        raise BadSettings([f"GUS_DATA_DIR: {file} is empty: remove it, and a new one is made."])
+    return kept
