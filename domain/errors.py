@@ -4,7 +4,7 @@ DomainError
 ├── Refusal                a mutation's typed answer; nothing was changed
 │   ├── InvalidInput       NotFound          NotAllowed       LimitReached
 │   ├── ConversationBusy   StaleBranch       KeyReused        ContextTooLarge
-│   └── ModelUnavailable   ServerDraining
+│   └── ModelUnavailable   NotContinuable    ServerDraining
 ├── BadPage                pagination arguments that mean nothing
 ├── BadCursor              a log cursor beyond the log's end
 ├── UnknownId              a subscription to what is not there, or not yours
@@ -31,6 +31,7 @@ class RefusalCode(Enum):
     LIMIT_REACHED = "LIMIT_REACHED"
     CONVERSATION_BUSY = "CONVERSATION_BUSY"
     STALE_BRANCH = "STALE_BRANCH"
+    NOT_CONTINUABLE = "NOT_CONTINUABLE"
     KEY_REUSED = "KEY_REUSED"
     CONTEXT_TOO_LARGE = "CONTEXT_TOO_LARGE"
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
@@ -130,6 +131,14 @@ class StaleBranch(Refusal):
         self.current_leaf = current_leaf
 
 
+class NotContinuable(Refusal):
+    code = RefusalCode.NOT_CONTINUABLE
+
+    def __init__(self, current_reply: "Message", why: str) -> None:
+        super().__init__(why)
+        self.current_reply = current_reply
+
+
 class KeyReused(Refusal):
     code = RefusalCode.KEY_REUSED
 
@@ -209,6 +218,7 @@ class GenerationErrorCode(Enum):
     FIRST_TOKEN_TIMEOUT = "FIRST_TOKEN_TIMEOUT"
     BETWEEN_TOKENS_TIMEOUT = "BETWEEN_TOKENS_TIMEOUT"
     TOTAL_TIMEOUT = "TOTAL_TIMEOUT"
+    CONTEXT_TOO_LARGE = "CONTEXT_TOO_LARGE"
     SERVER_LOST = "SERVER_LOST"
     INTERNAL = "INTERNAL"
 

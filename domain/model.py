@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import NewType, Protocol
 
-from domain.errors import ModelUnavailable
+from domain.errors import ModelUnavailable, NotFound
 
 ModelKey = NewType("ModelKey", str)
 
@@ -29,7 +29,10 @@ class ModelHealth(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Prices are USD for a million tokens. `max_output_tokens` also is what a run reserves when it names no limit."""
+    """Prices are USD for a million tokens. `max_output_tokens` also is what a run reserves when it names no limit.
+
+    `max_concurrency`: how many answers its server gives at once, over all processes; None: as many as are asked for.
+    """
 
     key: ModelKey
     provider: str
@@ -41,6 +44,8 @@ class Model:
     input_price_per_million: Decimal
     output_price_per_million: Decimal
     retired: bool = False
+    fallbacks: tuple[ModelKey, ...] = ()
+    max_concurrency: int | None = None
 
     @property
     def id(self) -> ModelKey:
@@ -83,7 +88,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """`name_at_provider`: the model's name at its server."""
+    """`name_at_provider`: the model's name at its server. `continues`: the last turn is the answer's own beginning."""
 
     name_at_provider: str
     turns: tuple[Turn, ...]
@@ -92,6 +97,7 @@ class ModelRequest:
     top_p: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    continues: bool = False
 
 
 class ModelFinishReason(Enum):
@@ -177,6 +183,13 @@ class Models:
 
     async def health(self, model: Model) -> ModelHealth:
         return ModelHealth.UNKNOWN if model.retired else await self.server(model).health()
+
+    def chosen(self, key: ModelKey | None) -> Model:
+        """By its key, else the default. Raises ModelUnavailable, NotFound."""
+        model = self.recorded(key) if key is not None else self.default
+        if model is None:
+            raise NotFound("input", "settings", "model")
+        return self.require_offered(model)
 
     def require_offered(self, model: Model) -> Model:
         """Raises ModelUnavailable."""

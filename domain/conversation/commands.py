@@ -4,11 +4,19 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from enum import Enum
 
 from domain.generation.entity import GenerationSettings
 from domain.world import ConversationId, MessageId
 
 NOT_COMPARED = frozenset({"sent_at", "idempotency_key"})
+
+
+class BusyPolicy(Enum):
+    REJECT = "REJECT"
+    ENQUEUE = "ENQUEUE"
+    INTERRUPT = "INTERRUPT"
+    BRANCH = "BRANCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,10 @@ class CreateConversation:
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """`conversation` None starts one; `parent` None answers the active leaf; `expected_leaf` then guards a stale client."""
+    """`conversation` None starts one; `parent` None answers the active leaf; `expected_leaf` then guards a stale client.
+
+    `on_busy` None: REJECT.
+    """
 
     text: str
     idempotency_key: str
@@ -36,10 +47,23 @@ class SendMessage:
     parent: MessageId | None = None
     expected_leaf: MessageId | None = None
     settings: GenerationSettings = GenerationSettings()
+    on_busy: BusyPolicy | None = None
     sent_at: datetime | None = None
 
 
-def fingerprint(command: CreateConversation | SendMessage) -> bytes:
+@dataclass(frozen=True, slots=True)
+class ContinueReply:
+    """`reply` goes on where it was cut, stopped or lost."""
+
+    reply: MessageId
+    idempotency_key: str
+    max_output_tokens: int | None = None
+
+
+Command = CreateConversation | SendMessage | ContinueReply
+
+
+def fingerprint(command: Command) -> bytes:
     """Fields that are absent do not count, so that a field added by an upgrade does not turn every retry away."""
     said = {name: value for name, value in _present(command).items() if name not in NOT_COMPARED}
     return hashlib.sha256(json.dumps([type(command).__name__, said], sort_keys=True, default=str).encode()).digest()

@@ -46,7 +46,7 @@ class ConversationFilter:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`version` counts edits of its own fields; messages and branches do not move it."""
+    """`version` counts edits of its own fields; messages and branches do not move it. `event_seq`: of its events."""
 
     id: ConversationId
     owner_id: UserId
@@ -63,3 +63,4 @@ class Conversation:
     root_count: int = 0
     settings: GenerationSettings = GenerationSettings()
     active_leaf_id: MessageId | None = None
+    event_seq: int = 0

@@ -1,45 +1,43 @@
 """A send: everything is checked before anything is written, and all of it is written at once."""
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
-from uuid import UUID
+from typing import Protocol
 
-from domain.conversation.commands import NewConversation, SendMessage, fingerprint
+from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
 from domain.conversation.entity import Conversation
+from domain.conversation.once import Moved, Once, Sent, Written, remembered
 from domain.conversation.rules import LIMITS, Problems, check_settings
-from domain.conversation.service import check_new, opened, recall
-from domain.conversation.store import ConversationStore, Draft, Remembered, Tree, Writing
+from domain.conversation.service import check_new, opened
+from domain.conversation.store import ConversationStore, Draft, Tree, Writing
 from domain.errors import ConversationBusy, InputRule, NotFound, StaleBranch
-from domain.generation.entity import Generation, GenerationSettings, GenerationStatus, GenerationTrigger
-from domain.generation.log import GenerationStore
-from domain.generation.run import Order
+from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
+from domain.generation.log import LogEntry, StopRequest
+from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
 from domain.message import Message, MessageRole, MessageStatus, MessageStore
 from domain.model import Model, Models
 from domain.user import Viewer
-from domain.world import ConversationId, GenerationId, MessageId, World
-
-T = TypeVar("T")
+from domain.world import GenerationId, MessageId, World
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
+LONGEST_INTERRUPTION = timedelta(seconds=5)
+MOST_WAITING = 5
 
 
-class Moved(Exception):
-    """Another send has moved the active leaf since the plan was made: plan again."""
+class Following(Protocol):
+    def follow(self, viewer: Viewer, generation_id: GenerationId, after: int) -> AsyncGenerator[LogEntry, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    conversation: Conversation
-    user_message: Message
-    reply: Message
-    generation: Generation
-    replayed: bool
+class Beside:
+    """BRANCH: the new message stands below `parent`, beside the one that is being answered."""
+
+    parent: MessageId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,7 @@ class Plan:
     command: SendMessage
     conversation: Conversation | None
     parent: MessageId | None
+    beside: Beside | None
     model: Model
     settings: GenerationSettings
     window: Window
@@ -60,38 +59,43 @@ class Sends:
         self,
         conversations: ConversationStore,
         messages: MessageStore,
-        generations: GenerationStore,
+        once: Once,
         *,
         models: Models,
         runs: Runs,
+        following: Following,
         world: World,
     ) -> None:
-        self._conversations, self._messages, self._generations = conversations, messages, generations
-        self._models, self._runs, self._world = models, runs, world
+        self._conversations, self._messages, self._once = conversations, messages, once
+        self._models, self._runs, self._following, self._world = models, runs, following, world
         self._windows = Windows(messages)
 
     async def send(self, viewer: Viewer, command: SendMessage) -> Sent:
         """Raises every refusal of SendMessageResult; then nothing was written."""
-        while True:
-            if done := await recall(self._conversations, viewer, command.idempotency_key, fingerprint(command)):
-                return await self._replay(viewer, done)
-            self._runs.require_open()
-            plan = await self._plan(viewer, command)
-            with suppress(Moved):
-                if sent := await uninterrupted(self._write_and_start(viewer, plan)):
-                    return sent
+        beside: Beside | None = None
 
-    async def _plan(self, viewer: Viewer, command: SendMessage) -> Plan:
+        async def attempt() -> Written | None:
+            nonlocal beside
+            plan = await self._plan(viewer, command, beside)
+            try:
+                return await self._once.write_and_start(self._write(viewer, plan))
+            except ConversationBusy as busy:
+                beside = await self._make_way(viewer, command, busy)
+                raise Moved from busy
+
+        return await self._once.do(viewer, command, attempt)
+
+    async def _plan(self, viewer: Viewer, command: SendMessage, beside: Beside | None) -> Plan:
         received_at = self._world.now()
         conversation = await self._conversation(viewer, command)
         await self._require_parent(viewer, command)
         self._check(command)
-        parent = command.parent or (conversation.active_leaf_id if conversation else None)
-        base = conversation.settings if conversation else _new_settings(command)
-        settings = command.settings.over(base)
-        model = self._model(settings)
+        leaf = command.parent or (conversation.active_leaf_id if conversation else None)
+        parent = beside.parent if beside else leaf
+        settings = command.settings.over(conversation.settings if conversation else _new_settings(command))
+        model = self._models.chosen(settings.model)
         window = await self._windows.assemble(viewer.id, parent, command.text, model, settings)
-        return Plan(command, conversation, parent, model, settings, window, received_at)
+        return Plan(command, conversation, parent, beside, model, settings, window, received_at)
 
     async def _conversation(self, viewer: Viewer, command: SendMessage) -> Conversation | None:
         if command.conversation is None:
@@ -119,82 +123,77 @@ class Sends:
             check_new(problems, command.new_conversation, self._models, ("newConversation",))
         problems.refuse()
 
-    def _model(self, settings: GenerationSettings) -> Model:
-        model = self._models.recorded(settings.model) if settings.model else self._models.default
-        if model is None:
-            raise NotFound("input", "settings", "model")
-        return self._models.require_offered(model)
+    async def _make_way(self, viewer: Viewer, command: SendMessage, busy: ConversationBusy) -> Beside | None:
+        """Raises `busy` again where the policy does not help."""
+        match command.on_busy:
+            case BusyPolicy.INTERRUPT:
+                await self._interrupt(viewer, busy)
+                return None
+            case BusyPolicy.BRANCH:
+                return await self._beside(viewer, busy)
+            case _:
+                raise busy
 
-    async def _write_and_start(self, viewer: Viewer, plan: Plan) -> Sent | None:
-        sent = await self._write(viewer, plan)
-        if sent is not None:
-            self._runs.start(Order(sent.generation, plan.model, plan.window.request(plan.model, plan.settings)))
-        return sent
+    async def _interrupt(self, viewer: Viewer, busy: ConversationBusy) -> None:
+        run = busy.active_generation
+        await self._runs.stop(viewer, run.id, StopRequest(None, FinishReason.INTERRUPT))
+        try:
+            async with asyncio.timeout(LONGEST_INTERRUPTION.total_seconds()):
+                async with aclosing(self._following.follow(viewer, run.id, run.last_seq)) as rest:
+                    async for _ in rest:
+                        continue
+        except TimeoutError:
+            raise busy from None
 
-    async def _write(self, viewer: Viewer, plan: Plan) -> Sent | None:
+    async def _beside(self, viewer: Viewer, busy: ConversationBusy) -> Beside:
+        replies = await self._messages.messages(viewer.id, [busy.active_generation.reply_id])
+        asked_id = next((reply.parent_id for reply in replies.values()), None)
+        asked = (await self._messages.messages(viewer.id, [asked_id])).get(asked_id) if asked_id else None
+        return Beside(asked.parent_id if asked else None)
+
+    async def _write(self, viewer: Viewer, plan: Plan) -> Written | None:
         """One transaction, one commit. None: the key was taken meanwhile."""
         conversation = plan.conversation or opened(
             viewer.id, plan.command.new_conversation or NewConversation(), self._world
         )
-        drafts = self._drafts(plan)
-        done = Remembered(fingerprint(plan.command), _answered_ids(conversation, *drafts))
+        said, reply, generation_id = self._drafts(plan)
+        done = remembered(plan.command, conversation.id, said.id, reply.id, generation_id)
         async with self._conversations.writing() as writing:
             if not await writing.remember(viewer.id, plan.command.idempotency_key, done):
                 return None
             tree = await _tree(writing, viewer, plan, conversation)
-            return await self._grow(tree, plan, drafts)
+            return await self._grow(tree, plan, said, reply)
 
-    async def _grow(self, tree: Tree, plan: Plan, drafts: tuple[Draft, Draft]) -> Sent:
+    async def _grow(self, tree: Tree, plan: Plan, said: Draft, reply: Draft) -> Written:
         parent = await _parent(tree, plan)
-        user_message, reply = await tree.add(drafts, parent)
-        generation = await tree.begin(_generation(plan, reply), self._runs.node.id, self._runs.node.lease)
-        conversation = await tree.activate(reply, plan.received_at)
-        return Sent(conversation, user_message, reply, generation, replayed=False)
+        ahead = await _ahead(tree, plan, parent)
+        queued = ahead is not None or self._runs.has_line(plan.model)
+        reply = replace(reply, status=MessageStatus.PENDING if queued else MessageStatus.STREAMING)
+        user_message, answer = await tree.add([said, reply], parent)
+        run = _generation(plan, answer, ahead, queued=queued)
+        generation = await tree.begin(run, self._runs.node.id, self._runs.node.lease)
+        conversation = await tree.activate(answer, plan.received_at)
+        sent = Sent(conversation, user_message, answer, generation, replayed=False)
+        order = Order(generation, plan.model, plan.window.request(plan.model, plan.settings))
+        return Written(sent, None if queued else order)
 
-    def _drafts(self, plan: Plan) -> tuple[Draft, Draft]:
-        """The user's message and the reply to it, which its generation will write."""
+    def _drafts(self, plan: Plan) -> tuple[Draft, Draft, GenerationId]:
+        """The user's message, the reply to it, and the run that will write that."""
         command, received_at = plan.command, plan.received_at
-        sent_at = min(command.sent_at, received_at + CLOCK_TOLERANCE) if command.sent_at else None
+        said_id, reply_id = MessageId(self._world.new_id()), MessageId(self._world.new_id())
+        generation_id = GenerationId(self._world.new_id())
         said = Draft(
-            MessageId(self._world.new_id()),
+            said_id,
             MessageRole.USER,
             MessageStatus.COMPLETE,
             command.text,
             received_at,
-            sent_at=sent_at,
+            sent_at=min(command.sent_at, received_at + CLOCK_TOLERANCE) if command.sent_at else None,
             idempotency_key=command.idempotency_key,
         )
-        reply_id, generation_id = MessageId(self._world.new_id()), GenerationId(self._world.new_id())
-        streaming = MessageStatus.STREAMING
-        return said, Draft(reply_id, MessageRole.ASSISTANT, streaming, "", received_at, generation_id=generation_id)
-
-    async def _replay(self, viewer: Viewer, done: Remembered) -> Sent:
-        """The entities as they are now. Raises NotFound when they were deleted since."""
-        conversation_id = ConversationId(done.ids["conversation"])
-        said_id, reply_id = MessageId(done.ids["userMessage"]), MessageId(done.ids["reply"])
-        generation_id = GenerationId(done.ids["generation"])
-        conversations = await self._conversations.conversations(viewer.id, [conversation_id])
-        messages = await self._messages.messages(viewer.id, [said_id, reply_id])
-        generations = await self._generations.generations(viewer.id, [generation_id])
-        if conversation_id not in conversations:
-            raise NotFound("input", "idempotencyKey")
-        return Sent(
-            conversations[conversation_id],
-            messages[said_id],
-            messages[reply_id],
-            generations[generation_id],
-            replayed=True,
-        )
-
-
-async def uninterrupted(work: Coroutine[None, None, T]) -> T:
-    """A client that leaves between the commit and the start must not leave a run behind that nobody plays."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+        pending = MessageStatus.PENDING
+        reply = Draft(reply_id, MessageRole.ASSISTANT, pending, "", received_at, generation_id=generation_id)
+        return said, reply, generation_id
 
 
 async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conversation) -> Tree:
@@ -207,29 +206,26 @@ async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conv
 
 
 async def _parent(tree: Tree, plan: Plan) -> Message | None:
-    """The message that is answered, looked at again under the lock. Raises StaleBranch, ConversationBusy, Moved."""
+    """The message that is answered, looked at again under the lock. Raises StaleBranch, Moved."""
     command, leaf_id = plan.command, tree.conversation.active_leaf_id
     if command.expected_leaf is not None and command.expected_leaf != leaf_id:
         raise StaleBranch(await tree.message(leaf_id) if leaf_id else None)
-    if command.parent is None and plan.parent != leaf_id:
+    if command.parent is None and plan.beside is None and plan.parent != leaf_id:
         raise Moved
-    parent = await tree.message(plan.parent) if plan.parent else None
-    if parent is not None and (active := await tree.unfinished_above(parent)):
-        raise ConversationBusy(active)
-    return parent
+    return await tree.message(plan.parent) if plan.parent else None
 
 
-def _answered_ids(conversation: Conversation, said: Draft, reply: Draft) -> dict[str, UUID]:
-    assert reply.generation_id is not None
-    return {
-        "conversation": conversation.id,
-        "userMessage": said.id,
-        "reply": reply.id,
-        "generation": reply.generation_id,
-    }
+async def _ahead(tree: Tree, plan: Plan, parent: Message | None) -> Generation | None:
+    """The run that this one has to wait for. Raises ConversationBusy."""
+    busy = await tree.unfinished_above(parent) if parent else None
+    if busy is None:
+        return None
+    if plan.command.on_busy is not BusyPolicy.ENQUEUE or await tree.waiting() >= MOST_WAITING:
+        raise ConversationBusy(busy)
+    return busy
 
 
-def _generation(plan: Plan, reply: Message) -> Generation:
+def _generation(plan: Plan, reply: Message, ahead: Generation | None, *, queued: bool) -> Generation:
     assert reply.generation_id is not None
     return Generation(
         id=reply.generation_id,
@@ -237,13 +233,14 @@ def _generation(plan: Plan, reply: Message) -> Generation:
         owner_id=reply.owner_id,
         reply_id=reply.id,
         trigger=GenerationTrigger.SEND,
-        status=GenerationStatus.RUNNING,
+        status=GenerationStatus.QUEUED if queued else GenerationStatus.RUNNING,
         model_key=plan.model.key,
         requested_model_key=plan.model.key,
         settings=replace(plan.settings, model=plan.model.key, max_output_tokens=plan.window.output_tokens),
         estimated_input_tokens=plan.window.estimated_tokens,
         queued_at=plan.received_at,
-        started_at=plan.received_at,
+        started_at=None if queued else plan.received_at,
+        waits_for=ahead.id if ahead else None,
     )
 
 

@@ -53,8 +53,15 @@ class Tree(Protocol):
     async def add(self, drafts: Sequence[Draft], parent: Message | None) -> list[Message]:
         """The drafts as a chain below `parent` (None: a new root): the first its child, each next one the child of the one before."""
 
+    async def waiting(self) -> int:
+        """How many runs of the conversation are QUEUED."""
+
+    async def reopen(self, reply: Message, generation_id: GenerationId) -> Message:
+        """The reply is to be written on by another run; its text is kept."""
+
     async def begin(self, generation: Generation, node: NodeId, lease: timedelta) -> Generation:
-        """Stores a RUNNING generation leased by `node`, with GenerationStarted as seq 1 of its log; the one returned has last_seq 1."""
+        """Stores a generation. A RUNNING one is leased by `node` and has GenerationStarted as seq 1 of its log;
+        the log of a QUEUED one is empty. The one returned has the right last_seq."""
 
     async def activate(self, leaf: Message, at: datetime) -> Conversation:
         """Makes `leaf` the active leaf and the last activity `at`; INACTIVE becomes ACTIVE."""

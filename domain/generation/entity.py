@@ -40,6 +40,7 @@ class FinishReason(Enum):
     LENGTH = "LENGTH"
     CONTENT_FILTER = "CONTENT_FILTER"
     USER_STOP = "USER_STOP"
+    INTERRUPT = "INTERRUPT"
     CANCELLED = "CANCELLED"
     SERVER_LOST = "SERVER_LOST"
     TIMEOUT = "TIMEOUT"
@@ -48,6 +49,7 @@ class FinishReason(Enum):
 
 class GenerationTrigger(Enum):
     SEND = "SEND"
+    CONTINUE = "CONTINUE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class GenerationError:
         return _WORDS[self.code]
 
 
-HOPELESS = frozenset({GenerationErrorCode.MODEL_REFUSED})
+HOPELESS = frozenset({GenerationErrorCode.MODEL_REFUSED, GenerationErrorCode.CONTEXT_TOO_LARGE})
 
 _WORDS = {
     GenerationErrorCode.MODEL_UNREACHABLE: "The model server could not be reached.",
@@ -75,6 +77,7 @@ _WORDS = {
     GenerationErrorCode.FIRST_TOKEN_TIMEOUT: "The model server took too long to begin its answer.",
     GenerationErrorCode.BETWEEN_TOKENS_TIMEOUT: "The model server fell silent in the middle of its answer.",
     GenerationErrorCode.TOTAL_TIMEOUT: "The answer took too long.",
+    GenerationErrorCode.CONTEXT_TOO_LARGE: "The message did not fit the model's context window when its turn came.",
     GenerationErrorCode.SERVER_LOST: "The process that wrote the reply was lost; the text so far is kept.",
     GenerationErrorCode.INTERNAL: "Something is wrong on our side.",
 }
@@ -97,11 +100,48 @@ class GenerationSettings:
         return replace(weaker, **mine)
 
 
+class NoticeCode(Enum):
+    MODEL_FALLBACK = "MODEL_FALLBACK"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about a run that its user should know and that is no failure."""
+
+    code: NoticeCode
+    message: str
+
+
+class AttemptOutcome(Enum):
+    ANSWERED = "ANSWERED"
+    REFUSED_CONNECTION = "REFUSED_CONNECTION"
+    TIMED_OUT = "TIMED_OUT"
+    RATE_LIMITED = "RATE_LIMITED"
+    SERVER_ERROR = "SERVER_ERROR"
+    BAD_RESPONSE = "BAD_RESPONSE"
+    CUT_OFF = "CUT_OFF"
+    CANCELLED = "CANCELLED"
+    CIRCUIT_OPEN = "CIRCUIT_OPEN"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAttempt:
+    """One try at one model server. `provider_status`: of its HTTP answer, where there was one."""
+
+    provider: str
+    model: str
+    started_at: datetime
+    ended_at: datetime
+    outcome: AttemptOutcome
+    provider_status: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """`text_offset`: where its text begins in the reply, in UTF-16 code units. `last_seq`: of its log.
 
-    `estimated_input_tokens`: our count of the prompt, taken before it was sent.
+    `estimated_input_tokens`: our count of the prompt, taken before it was sent. `waits_for`: the run before it in a queue.
+    `produced_tokens`: the model's, as counted while they came in.
     """
 
     id: GenerationId
@@ -125,6 +165,16 @@ class Generation:
     text_offset: int = 0
     last_seq: int = 0
     attempt: int = 1
+    queue_position: int | None = None
+    waits_for: GenerationId | None = None
+    notices: tuple[Notice, ...] = ()
+    attempts: tuple[ProviderAttempt, ...] = ()
+    produced_tokens: int = 0
+
+    @property
+    def delivered(self) -> bool:
+        """Something of it was shown, or may have been."""
+        return self.first_token_at is not None
 
     @property
     def latency_ms(self) -> int | None:
@@ -144,7 +194,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends, whatever its end. `text` and `reasoning` are the reply's, whole."""
+    """How a run ends, whatever its end. `text` and `reasoning` are the reply's, whole; `model_key`: who answered."""
 
     status: GenerationStatus
     finish_reason: FinishReason
@@ -152,6 +202,9 @@ class Ending:
     usage: Usage | None = None
     reasoning: str | None = None
     error: GenerationError | None = None
+    model_key: ModelKey | None = None
+    notices: tuple[Notice, ...] = ()
+    attempts: tuple[ProviderAttempt, ...] = ()
 
     def cost(self, model: Model) -> Decimal | None:
         return model.cost(self.usage) if self.usage else None

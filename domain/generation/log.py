@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
-from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
+from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus, Notice
 from domain.model import ModelKey
 from domain.text import cut, units
 from domain.world import GenerationId, NodeId, UserId
@@ -24,6 +24,13 @@ class Entry:
     seq: int
     at: datetime
     generation_id: GenerationId
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationQueued(Entry):
+    """`position` is 1 for the next to start."""
+
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +60,25 @@ class TextTruncated(Entry):
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeRaised(Entry):
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationFinished(Entry):
     status: GenerationStatus
     finish_reason: FinishReason
 
 
-LogEntry = GenerationStarted | TextDelta | ReasoningDelta | TextTruncated | GenerationFinished
+LogEntry = (
+    GenerationQueued
+    | GenerationStarted
+    | TextDelta
+    | ReasoningDelta
+    | TextTruncated
+    | NoticeRaised
+    | GenerationFinished
+)
 
 
 def text_of(entries: Sequence[LogEntry], kept: str = "") -> str:
@@ -78,11 +98,12 @@ def reasoning_of(entries: Sequence[LogEntry]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class NewText:
-    """A delta that has no seq yet."""
+    """A delta that has no seq yet. `tokens`: how many pieces of the model's it was made of."""
 
     text: str
     offset: int
     reasoning: bool = False
+    tokens: int = 1
 
     @property
     def end(self) -> int:
@@ -90,17 +111,33 @@ class NewText:
 
 
 @dataclass(frozen=True, slots=True)
+class NewStart:
+    """The model that is asked now; another one than before after a fallback."""
+
+    attempt: int
+    model_key: ModelKey
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    notice: Notice
+
+
+NewEntry = NewText | NewStart | NewNotice
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
-    """`deltas` become seq previous + 1, previous + 2 ..., if the run still is at `attempt` and its log at `previous`."""
+    """`entries` become seq previous + 1, previous + 2 ..., if the run still is at `attempt` and its log at `previous`."""
 
     generation_id: GenerationId
     attempt: int
     previous: int
-    deltas: tuple[NewText, ...]
+    entries: tuple[NewEntry, ...]
 
     @property
     def last(self) -> int:
-        return self.previous + len(self.deltas)
+        return self.previous + len(self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +160,7 @@ class StopRequest:
     """`seen_seq`: keep the text up to it; None: all. The first request wins."""
 
     seen_seq: int | None
+    reason: FinishReason = FinishReason.USER_STOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +200,11 @@ class TokenLog(Protocol):
     ) -> bool:
         """The end, in one transaction: TextTruncated to `cut_to` if given, GenerationFinished, the reply, the run.
 
-        False, and nothing is written, unless the run is still at `generation.attempt`, its log at `previous`, and not ended.
+        Nothing is written unless the run is still at `generation.attempt`, its log at `previous`, and not ended.
+        True: another run is queued that waits for this one, or for its place in a line.
         """
 
-    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
+    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:
         """None: not there, or not theirs. The request is clamped to the log."""
 
     async def stops(self, node: NodeId) -> dict[GenerationId, StopRequest]:
@@ -180,10 +219,41 @@ class TokenLog(Protocol):
     async def left_by(self, node: NodeId, limit: int) -> list[GenerationId]:
         """Unfinished runs of this node: at its start they are of the process that had its name before."""
 
-    async def take(
-        self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool
-    ) -> Generation | None:
-        """The run with the next attempt, leased by `node`; None if it ended or (unless `own`) its lease is alive after all."""
+    async def take(self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool) -> "Claimed | None":
+        """The run with the next attempt, leased by `node`; None if it ended or (unless `own`) its lease is alive after all.
+
+        One that has delivered nothing starts over: GenerationStarted is repeated with the new attempt.
+        """
+
+    async def give_back(self, generation: Generation) -> None:
+        """Lets go of a run that has delivered nothing, so that another node takes it at once."""
+
+    async def claim(self, node: NodeId, lease: timedelta, line: "Line", limit: int) -> list["Claimed"]:
+        """Starts runs of the line that are QUEUED and whose turn it is, oldest first and fairly by user; they are RUNNING now.
+
+        Those asked to stop have their turn at once. Those that go on waiting are told their position, by GenerationQueued,
+        when it has changed and at most once a second.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A run that is this node's from now on; `stop`: it was asked to stop before."""
+
+    generation: Generation
+    stop: StopRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Those who wait for one model server. `capacity`: how many of its runs may be alive at once over all processes.
+
+    `name` is the server's; an embedded one belongs to its node, and so does its line.
+    """
+
+    name: str
+    models: tuple[ModelKey, ...]
+    capacity: int | None
 
 
 class GenerationStore(Protocol):

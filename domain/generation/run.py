@@ -2,24 +2,32 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
 
 from domain.errors import GenerationErrorCode, ModelFailure, Unavailable
-from domain.generation.entity import HOPELESS, Ending, FinishReason, Generation, GenerationError, GenerationStatus
-from domain.generation.log import StopRequest, TokenLog, read_all, text_of
+from domain.generation.asking import Asking, AskPolicy, Fallback
+from domain.generation.entity import (
+    HOPELESS,
+    Ending,
+    FinishReason,
+    Generation,
+    GenerationError,
+    GenerationStatus,
+    Notice,
+    NoticeCode,
+)
+from domain.generation.log import NewNotice, NewStart, StopRequest, TokenLog, read_all, text_of
+from domain.generation.prepare import Order
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.model import (
     AnswerEnd,
-    LanguageModel,
     Model,
     ModelFinishReason,
-    ModelRequest,
     Piece,
     ReasoningPiece,
     ReportedUsage,
@@ -34,55 +42,55 @@ logger = logging.getLogger("gus.run")
 
 @dataclass(frozen=True, slots=True)
 class RunPolicy:
-    """`tries`: at most so many before the first token. `longest_pause`: a server that asks for more is given up."""
-
     total: timedelta = timedelta(minutes=10)
-    tries: int = 3
-    first_pause: timedelta = timedelta(milliseconds=250)
-    longest_pause: timedelta = timedelta(seconds=10)
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """All that a run needs."""
-
-    generation: Generation
-    model: Model
-    request: ModelRequest
+    asking: AskPolicy = field(default_factory=AskPolicy)
 
 
 class Run:
     def __init__(
-        self, order: Order, server: LanguageModel, log: TokenLog, writer: LogWriter, wakes: Wakes, *, policy: RunPolicy
+        self,
+        order: Order,
+        asking: Asking,
+        log: TokenLog,
+        writer: LogWriter,
+        wakes: Wakes,
+        *,
+        total: timedelta,
+        on_awaited: Callable[[], None],
     ) -> None:
-        self._order, self._server, self._policy = order, server, policy
+        """`on_awaited` is called when it has ended and others waited for that."""
+        self._order, self._model, self._asking, self._total = order, order.model, asking, total
         self._log, self._writer, self._wakes = log, writer, wakes
+        self._on_awaited = on_awaited
         self._out = writer.open(order.generation, self._log_changed)
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        self._notices: list[Notice] = []
         self._end: AnswerEnd | None = None
         self._reading: asyncio.Task[object] | None = None
         self._halted: FinishReason | None = None
         self._seen_seq: int | None = None
+        self._over = False
 
     async def play(self) -> None:
         """Never raises: a run that cannot be ended here loses its lease, and is ended by whoever finds it."""
         try:
-            await self._finish(await self._answer())
+            ending = await self._answer()
+            self._over = True
+            await self._finish(ending)
         except Exception:  # the outermost owner of this task: one run must not take the others with it
             logger.exception("a run could not be ended")
         finally:
             self._writer.close(self._out)
 
     def stop(self, request: StopRequest) -> None:
-        """The first one wins; one that comes after the answer's end changes nothing."""
-        if self._halted is None:
+        """The first one wins; one that comes after the answer's end changes nothing. May be called before `play`."""
+        if self._halted is None and not self._over:
             self._seen_seq = request.seen_seq
-            self._halt(FinishReason.USER_STOP)
+            self._halt(request.reason)
 
     def leave(self) -> None:
-        """The process is going away."""
+        """The process is going away: what has delivered nothing is handed over, all else ends with its text."""
         self._halt(FinishReason.SERVER_LOST)
 
     def _log_changed(self) -> None:
@@ -92,13 +100,17 @@ class Run:
             self._halt(FinishReason.ERROR)
 
     def _halt(self, reason: FinishReason) -> None:
-        if self._halted is None and self._reading is not None:
+        if self._halted is None and not self._over:
             self._halted = reason
-            self._reading.cancel()
+            if self._reading is not None:
+                self._reading.cancel()
+
+    def _is_halted(self) -> bool:
+        return self._halted is not None
 
     async def _answer(self) -> Ending:
         try:
-            async with asyncio.timeout(self._policy.total.total_seconds()):
+            async with asyncio.timeout(self._total.total_seconds()):
                 await self._read_until_halted()
         except ModelFailure as failure:
             return self._failed(failure)
@@ -111,92 +123,106 @@ class Run:
         return self._ended()
 
     async def _read_until_halted(self) -> None:
-        self._reading = asyncio.current_task()
+        if self._is_halted():
+            return
+        reading = self._reading = asyncio.current_task()
+        assert reading is not None
         try:
-            await self._read_with_retries()
+            async with aclosing(self._asking.pieces()) as pieces:
+                async for piece in pieces:
+                    await self._take(piece)
         except asyncio.CancelledError:
-            if self._halted is None or self._reading is None:
+            if not self._is_halted():
                 raise
-            self._reading.uncancel()
+            reading.uncancel()
         finally:
             self._reading = None
 
-    async def _read_with_retries(self) -> None:
-        for tried in range(1, self._policy.tries + 1):
-            try:
-                await self._read_once()
-                return
-            except ModelFailure as failure:
-                pause = self._pause_before_next(tried, failure)
-                if pause is None:
-                    raise
-            await self._policy.pause(pause)
-
-    async def _read_once(self) -> None:
-        async with aclosing(self._server.answer(self._order.request)) as pieces:
-            async for piece in pieces:
-                await self._take(piece)
-
-    def _pause_before_next(self, tried: int, failure: ModelFailure) -> float | None:
-        """None: no further try. After the first token there is none: the user has seen it."""
-        longest = self._policy.longest_pause.total_seconds()
-        delivered = self._text or self._reasoning
-        if delivered or not failure.retryable or tried == self._policy.tries or (failure.retry_after or 0) > longest:
-            return None
-        backoff = self._policy.first_pause.total_seconds() * 2.0 ** (tried - 1) * random.uniform(0.5, 1.5)
-        return min(max(failure.retry_after or 0, backoff), longest)
-
-    async def _take(self, piece: Piece) -> None:
+    async def _take(self, piece: Piece | Fallback) -> None:
         match piece:
             case TextPiece(text):
-                self._text.append(text)
-                await self._out.write(text)
+                await self._say(text)
             case ReasoningPiece(text):
                 self._reasoning.append(text)
                 await self._out.write(text, reasoning=True)
+            case Fallback(model):
+                self._turn_to(model)
             case AnswerEnd():
                 self._end = piece
             case _:
                 assert_never(piece)
 
-    def _ended(self) -> Ending:
-        if self._halted is FinishReason.USER_STOP:
-            return self._ending(GenerationStatus.STOPPED, FinishReason.USER_STOP, self._partial())
-        if self._halted is FinishReason.SERVER_LOST:
-            lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
-            return self._ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, self._partial(), lost)
-        if self._end is None:
-            return self._failed(ModelFailure(GenerationErrorCode.INTERNAL, retryable=True))
-        reason, reported = _REASONS[self._end.reason], self._end.usage
-        return self._ending(
-            GenerationStatus.COMPLETED,
-            reason,
-            _reported(reported) if reported else self._counted(UsageSource.ESTIMATED),
+    async def _say(self, text: str) -> None:
+        if not self._text and self._order.kept != self._order.kept.rstrip():
+            # The kept text ends in white space, which the model was not shown and may say again.
+            text = text.lstrip()
+        if text:
+            self._text.append(text)
+            await self._out.write(text)
+
+    def _turn_to(self, model: Model) -> None:
+        self._model = model
+        notice = Notice(
+            NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {model.key} is asked instead."
         )
+        self._notices.append(notice)
+        attempt = self._order.generation.attempt + len(self._notices)
+        self._out.note(NewNotice(notice), NewStart(attempt, model.key))
+
+    @property
+    def _delivered(self) -> bool:
+        return bool(self._text or self._reasoning)
+
+    def _ended(self) -> Ending:
+        match self._halted:
+            case None if self._end is not None:
+                reported = self._end.usage
+                usage = _reported(reported) if reported else self._counted(UsageSource.ESTIMATED)
+                return self._ending(GenerationStatus.COMPLETED, _REASONS[self._end.reason], usage)
+            case None | FinishReason.ERROR:
+                return self._failed(ModelFailure(GenerationErrorCode.INTERNAL, retryable=True))
+            case FinishReason.SERVER_LOST:
+                lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
+                return self._ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, self._partial(), lost)
+            case reason:
+                return self._ending(GenerationStatus.STOPPED, reason, self._partial())
 
     def _failed(self, failure: ModelFailure) -> Ending:
         error = GenerationError(failure.code, failure.code not in HOPELESS, failure.retry_after)
-        usage = self._partial() if self._text or self._reasoning else None
+        usage = self._partial() if self._delivered else None
         return self._ending(GenerationStatus.FAILED, FinishReason.ERROR, usage, error)
 
     def _ending(
         self, status: GenerationStatus, reason: FinishReason, usage: Usage | None, error: GenerationError | None = None
     ) -> Ending:
-        return Ending(status, reason, "".join(self._text), usage, "".join(self._reasoning) or None, error)
+        return Ending(
+            status,
+            reason,
+            self._order.kept + "".join(self._text),
+            usage=usage,
+            reasoning="".join(self._reasoning) or None,
+            error=error,
+            model_key=self._model.key,
+            notices=tuple(self._notices),
+            attempts=tuple(self._asking.attempts),
+        )
 
-    def _partial(self) -> Usage:
-        return self._counted(UsageSource.PARTIAL)
+    def _partial(self) -> Usage | None:
+        """None: nobody was asked."""
+        return self._counted(UsageSource.PARTIAL) if self._asking.attempts else None
 
     def _counted(self, source: UsageSource) -> Usage:
         """Servers stream one token to a piece."""
         produced = len(self._text) + len(self._reasoning)
-        return Usage(
-            self._order.generation.estimated_input_tokens, produced, source, reasoning_tokens=len(self._reasoning)
-        )
+        estimate = self._order.generation.estimated_input_tokens
+        return Usage(estimate, produced, source, reasoning_tokens=len(self._reasoning))
 
     async def _finish(self, ending: Ending) -> None:
         await self._out.flush()
         if self._out.lost:
+            return
+        if ending.finish_reason is FinishReason.SERVER_LOST and not self._delivered:
+            await self._log.give_back(self._order.generation)
             return
         if self._out.failure is not None:
             logger.error("deltas could not be stored", exc_info=self._out.failure)
@@ -204,24 +230,23 @@ class Run:
         kept = await self._text_through(self._seen_seq) if self._seen_seq is not None else ending.text
         cut_to = units(kept) if len(kept) < len(ending.text) else None
         ending, order = replace(ending, text=kept), self._order
-        await finish_patiently(
-            self._log, order.generation, order.model, ending, previous=self._out.last_seq, cut_to=cut_to
-        )
-        self._wakes.wake([self._order.generation.id])
+        previous = self._out.last_seq
+        if await finish_patiently(self._log, order.generation, self._model, ending, previous=previous, cut_to=cut_to):
+            self._on_awaited()
+        self._wakes.wake([order.generation.id, order.generation.conversation_id])
 
     async def _text_through(self, seq: int | None) -> str:
         entries = await read_all(self._log, self._order.generation.id)
-        return text_of([entry for entry in entries if seq is None or entry.seq <= seq])
+        return text_of([entry for entry in entries if seq is None or entry.seq <= seq], self._order.kept)
 
 
 async def finish_patiently(
     log: TokenLog, generation: Generation, model: Model, ending: Ending, *, previous: int, cut_to: int | None = None
-) -> None:
-    """Through an outage of the database. Of two calls, by whatever process, one takes effect."""
+) -> bool:
+    """Through an outage of the database. Of two calls, by whatever process, one takes effect. True: others waited for it."""
     while True:
         try:
-            await log.finish(generation, ending, ending.cost(model), previous=previous, cut_to=cut_to)
-            return
+            return await log.finish(generation, ending, ending.cost(model), previous=previous, cut_to=cut_to)
         except Unavailable as outage:
             await asyncio.sleep(outage.retry_after)
 

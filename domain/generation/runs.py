@@ -1,4 +1,4 @@
-"""All runs of this process: started here, renewed while alive, and those of dead processes brought to their end."""
+"""All runs of this process: started here, renewed while alive; those of dead processes are started over or ended."""
 
 import asyncio
 import logging
@@ -8,28 +8,34 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.errors import GenerationErrorCode, ServerDraining, Unavailable
+from domain.errors import ContextTooLarge, GenerationErrorCode, ServerDraining, Unavailable
+from domain.generation.asking import Asking
+from domain.generation.circuit import Circuits
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
-from domain.generation.log import Stopping, TokenLog, read_all, reasoning_of, text_of
-from domain.generation.run import Order, Run, RunPolicy, finish_patiently
+from domain.generation.log import Claimed, Line, Stopping, StopRequest, TokenLog, read_all, reasoning_of, text_of
+from domain.generation.prepare import Order, Preparation
+from domain.generation.run import Run, RunPolicy, finish_patiently
 from domain.generation.wakes import Wakes, wait_at_most
-from domain.generation.window import estimate_tokens
 from domain.generation.writer import LogWriter
-from domain.model import Models, Usage, UsageSource
+from domain.model import Model, Models, Usage, UsageSource
 from domain.user import Viewer
-from domain.world import GenerationId, NodeId
+from domain.world import GenerationId, NodeId, World
 
 logger = logging.getLogger("gus.runs")
 
-SWEPT_AT_ONCE = 100
+AT_ONCE = 100
 NOBODY = UUID(int=0)
+# Woken when somebody's turn may have come.
+QUEUE = UUID(int=1)
+QUEUE_POLL = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """This process. `grace`: how long live runs may go on when it is asked to leave."""
+    """This process. `grace`: how long live runs may go on when it is asked to leave. `lines`: whose turn it sees to."""
 
     id: NodeId
+    lines: tuple[Line, ...] = ()
     lease: timedelta = timedelta(seconds=10)
     stop_poll: timedelta = timedelta(milliseconds=500)
     grace: timedelta = timedelta(seconds=10)
@@ -53,11 +59,22 @@ class Expired:
 
 class Runs:
     def __init__(
-        self, log: TokenLog, writer: LogWriter, wakes: Wakes, models: Models, node: Node, policy: RunPolicy
+        self,
+        log: TokenLog,
+        writer: LogWriter,
+        wakes: Wakes,
+        *,
+        models: Models,
+        preparation: Preparation,
+        world: World,
+        node: Node,
+        policy: RunPolicy,
     ) -> None:
         self._log, self._writer, self._wakes = log, writer, wakes
-        self._models, self.node, self._policy = models, node, policy
-        self._live: dict[GenerationId, tuple[Run, asyncio.Task[None]]] = {}
+        self._models, self._preparation, self._world = models, preparation, world
+        self.node, self._policy = node, policy
+        self._circuits = Circuits()
+        self._live: dict[GenerationId, tuple[Run | None, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._draining = False
         self._expired = Expired(node.lease)
@@ -68,35 +85,44 @@ class Runs:
             raise ServerDraining
 
     def start(self, order: Order) -> None:
-        """The run is this process's from here on; its followers hear of it through the log."""
-        if self._tasks is None:
-            raise ServerDraining
-        generation_id = order.generation.id
-        run = Run(order, self._models.server(order.model), self._log, self._writer, self._wakes, policy=self._policy)
-        task = self._tasks.create_task(run.play(), name=f"run {generation_id}")
-        self._live[generation_id] = run, task
-        task.add_done_callback(lambda _: self._live.pop(generation_id, None))
+        """The run is this process's from here on; its followers hear of it through the log.
 
-    async def stop(self, viewer: Viewer, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
-        """None: not there, or not theirs. Whichever process has the run sees the request; here it does at once."""
-        stopping = await self._log.ask_to_stop(viewer.id, generation_id, seen_seq)
-        if stopping is not None and stopping.node is not None and not stopping.already:
-            self._wakes.wake([stopping.node])
+        Outside of `serving` it is left to whoever finds its lease expired: it is stored, so it must not be refused.
+        """
+        if self._tasks is not None:
+            run = self._run(order)
+            self._own(order.generation.id, run, self._tasks.create_task(run.play()))
+
+    def has_line(self, model: Model) -> bool:
+        """Its server gives only so many answers at once: a run of it waits for its turn."""
+        return any(model.key in line.models and line.capacity is not None for line in self.node.lines)
+
+    def call_next(self) -> None:
+        """A run was queued, or one ended that others waited for."""
+        self._wakes.wake([QUEUE])
+
+    async def stop(self, viewer: Viewer, generation_id: GenerationId, request: StopRequest) -> Stopping | None:
+        """None: not there, or not theirs. Whichever process has the run hears of it, or finds it by its poll."""
+        stopping = await self._log.ask_to_stop(viewer.id, generation_id, request)
+        if stopping is not None and not stopping.already:
+            # A queued run has no node: its turn comes at once, for its end.
+            self._wakes.wake([stopping.node or QUEUE])
         return stopping
 
     def look_for_stops(self) -> None:
         """Some runs were asked to stop: here at once, elsewhere by the poll."""
-        self._wakes.wake([self.node.id])
+        self._wakes.wake([self.node.id, QUEUE])
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """While inside, runs can be started; leaving it waits for them, at most the node's grace."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            await self._end_all(await self._log.left_by(self.node.id, SWEPT_AT_ONCE), own=True)
+            await self._take_all(await self._log.left_by(self.node.id, AT_ONCE), own=True)
             upkeep = [
                 tasks.create_task(self._every(self.node.lease / 3, self._renew_and_sweep, wakes=NOBODY)),
                 tasks.create_task(self._every(self.node.stop_poll, self._pass_on_stops, wakes=self.node.id)),
+                tasks.create_task(self._every(QUEUE_POLL, self._claim, wakes=QUEUE)),
             ]
             try:
                 yield
@@ -104,15 +130,34 @@ class Runs:
                 await self.drain()
                 for task in upkeep:
                     task.cancel()
+                self._tasks = None
 
     async def drain(self) -> None:
-        """Takes no more runs; those alive may end within the grace, then they end INTERRUPTED with their text."""
+        """Takes no more runs; those alive may end within the grace. Then what has delivered nothing is handed over,
+        and the others end INTERRUPTED with their text."""
         self._draining = True
-        tasks = [task for _, task in self._live.values()]
-        if tasks:
+        if tasks := self._playing():
             await asyncio.wait(tasks, timeout=self.node.grace.total_seconds())
-        for run, _ in list(self._live.values()):
-            run.leave()
+        for run, task in list(self._live.values()):
+            if run is not None:
+                run.leave()
+            else:
+                task.cancel()
+        if tasks := self._playing():
+            await asyncio.wait(tasks)
+
+    def _playing(self) -> list[asyncio.Task[None]]:
+        return [task for _, task in self._live.values()]
+
+    def _run(self, order: Order) -> Run:
+        asking = Asking(order, self._models, self._preparation, self._circuits, self._world, self._policy.asking)
+        return Run(
+            order, asking, self._log, self._writer, self._wakes, total=self._policy.total, on_awaited=self.call_next
+        )
+
+    def _own(self, generation_id: GenerationId, run: Run | None, task: asyncio.Task[None]) -> None:
+        self._live[generation_id] = run, task
+        task.add_done_callback(lambda _: self._live.pop(generation_id, None))
 
     async def _every(self, period: timedelta, work: Callable[[], Awaitable[None]], *, wakes: UUID) -> None:
         """Each period, and at once when the id in `wakes` is woken."""
@@ -129,31 +174,81 @@ class Runs:
     async def _renew_and_sweep(self) -> None:
         """In this order: after an outage nobody's own live runs look abandoned."""
         await self._log.renew(self.node.id, list(self._live), self.node.lease)
-        await self._end_all(self._expired.long_enough(await self._log.abandoned(SWEPT_AT_ONCE)), own=False)
+        if not self._draining:
+            await self._take_all(self._expired.long_enough(await self._log.abandoned(AT_ONCE)), own=False)
 
     async def _pass_on_stops(self) -> None:
         if not self._live:
             return
         for generation_id, request in (await self._log.stops(self.node.id)).items():
-            if generation_id in self._live:
-                self._live[generation_id][0].stop(request)
+            run, _ = self._live.get(generation_id, (None, None))
+            if run is not None:
+                run.stop(request)
 
-    async def _end_all(self, generation_ids: list[GenerationId], *, own: bool) -> None:
+    async def _claim(self) -> None:
+        for line in self.node.lines:
+            if not self._draining:
+                for claimed in await self._log.claim(self.node.id, self.node.lease, line, AT_ONCE):
+                    self._resume(claimed)
+
+    async def _take_all(self, generation_ids: list[GenerationId], *, own: bool) -> None:
         for generation_id in generation_ids:
             if generation_id in self._live:
                 continue
             taken = await self._log.take(generation_id, self.node.id, self.node.lease, own=own)
-            if taken is not None:
-                await self._interrupt(taken)
+            if taken is not None and taken.generation.delivered:
+                await self._interrupt(taken.generation)
+            elif taken is not None:
+                self._resume(taken)
+
+    def _resume(self, claimed: Claimed) -> None:
+        """A run that is stored only: its order is made anew."""
+        if self._tasks is not None:
+            self._own(claimed.generation.id, None, self._tasks.create_task(self._prepare_and_play(claimed)))
+
+    async def _prepare_and_play(self, claimed: Claimed) -> None:
+        generation = claimed.generation
+        try:
+            order = await self._prepared(generation)
+        except ContextTooLarge:
+            await self._end(generation, GenerationErrorCode.CONTEXT_TOO_LARGE)
+            return
+        except Exception:  # the outermost owner of this task: the run loses its lease, and is found by others
+            logger.exception("a run could not be prepared")
+            return
+        if order is None:
+            await self._finish(generation, Ending(GenerationStatus.STOPPED, FinishReason.CANCELLED, ""))
+            return
+        run = self._run(order)
+        if generation.id in self._live:
+            self._live[generation.id] = run, self._live[generation.id][1]
+        if claimed.stop is not None:
+            run.stop(claimed.stop)
+        await run.play()
+
+    async def _prepared(self, generation: Generation) -> Order | None:
+        while True:
+            try:
+                return await self._preparation.order(generation)
+            except Unavailable as outage:
+                await asyncio.sleep(outage.retry_after)
 
     async def _interrupt(self, generation: Generation) -> None:
         """Its process is dead. What was committed was shown, and is kept."""
         entries = await read_all(self._log, generation.id)
-        text, reasoning = text_of(entries), reasoning_of(entries)
-        said = text + (reasoning or "")
-        usage = Usage(generation.estimated_input_tokens, estimate_tokens(said), UsageSource.PARTIAL) if said else None
+        kept = await self._preparation.kept(generation)
+        text, reasoning = text_of(entries, kept), reasoning_of(entries)
+        usage = Usage(generation.estimated_input_tokens, generation.produced_tokens, UsageSource.PARTIAL)
         lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
         ending = Ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, text, usage, reasoning, lost)
+        await self._finish(generation, ending)
+
+    async def _end(self, generation: Generation, code: GenerationErrorCode) -> None:
+        error = GenerationError(code, retryable=False)
+        await self._finish(generation, Ending(GenerationStatus.FAILED, FinishReason.ERROR, "", error=error))
+
+    async def _finish(self, generation: Generation, ending: Ending) -> None:
         model = self._models.recorded(generation.model_key)
-        await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq)
-        self._wakes.wake([generation.id])
+        if await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq):
+            self.call_next()
+        self._wakes.wake([generation.id, generation.conversation_id])

@@ -6,7 +6,17 @@ from collections.abc import AsyncGenerator, Sequence
 from domain.errors import NotFound
 from domain.generation.entity import Generation
 from domain.generation.follow import Followers
-from domain.generation.log import GenerationStore, LogEntry, Slice, Stopping, TextDelta, TokenLog, read_all, text_of
+from domain.generation.log import (
+    GenerationStore,
+    LogEntry,
+    Slice,
+    Stopping,
+    StopRequest,
+    TextDelta,
+    TokenLog,
+    read_all,
+    text_of,
+)
 from domain.generation.runs import Runs
 from domain.text import units
 from domain.user import Viewer
@@ -56,7 +66,7 @@ class Generations:
 
     async def stop(self, viewer: Viewer, generation_id: GenerationId | None, seen_seq: int | None) -> Stopping:
         """Raises NotFound."""
-        stopping = await self._runs.stop(viewer, generation_id, seen_seq) if generation_id else None
+        stopping = await self._runs.stop(viewer, generation_id, StopRequest(seen_seq)) if generation_id else None
         if stopping is None:
             raise NotFound("generation")
         return stopping

@@ -26,6 +26,7 @@ class Window:
     turns: tuple[Turn, ...]
     estimated_tokens: int
     output_tokens: int
+    continues: bool = False
 
     def request(self, model: Model, settings: GenerationSettings) -> ModelRequest:
         return ModelRequest(
@@ -36,6 +37,7 @@ class Window:
             top_p=settings.top_p,
             seed=settings.seed,
             stop=settings.stop or (),
+            continues=self.continues,
         )
 
 
@@ -55,17 +57,30 @@ class Windows:
         self._messages = messages
 
     async def assemble(
-        self, owner: UserId, parent: MessageId | None, text: str, model: Model, settings: GenerationSettings
+        self,
+        owner: UserId,
+        parent: MessageId | None,
+        text: str,
+        model: Model,
+        settings: GenerationSettings,
+        *,
+        begun: str = "",
     ) -> Window:
-        """The path down to `parent`, then `text`. Raises ContextTooLarge when not even `text` fits."""
+        """The path down to `parent`, then `text`, then what is `begun` of the answer.
+
+        Raises ContextTooLarge when not even `text` and `begun` fit.
+        """
         reserve = output_tokens(model, settings)
         room = model.context_window - reserve
-        newest = _cost(text)
+        newest = _cost(text) + (_cost(begun) if begun else 0)
         if newest > room:
             raise ContextTooLarge(required_tokens=newest + reserve, limit_tokens=model.context_window)
         history = await self._newest_that_fit(owner, parent, room - newest) if parent else []
         turns = _joined([*(_turn(message) for message in history if message.text), Turn(Speaker.USER, text)])
-        return Window(turns, newest + sum(_cost(message.text) for message in history), reserve)
+        estimate = newest + sum(_cost(message.text) for message in history if message.text)
+        # Templates put a space of their own before the answer: white space at the end would come twice.
+        prefix = (Turn(Speaker.ASSISTANT, begun.rstrip()),) if begun else ()
+        return Window(turns + prefix, estimate, reserve, continues=bool(begun))
 
     async def _newest_that_fit(self, owner: UserId, parent: MessageId, room: int) -> list[Message]:
         """Root first; begins with a user's message."""

@@ -4,14 +4,20 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from typing import assert_never
 
 from domain.errors import Unavailable
 from domain.generation.entity import Generation
 from domain.generation.log import (
     Append,
     Appended,
+    GenerationStarted,
     LogEntry,
+    NewEntry,
+    NewNotice,
+    NewStart,
     NewText,
+    NoticeRaised,
     ReasoningDelta,
     Slice,
     StopRequest,
@@ -42,9 +48,9 @@ class RunLog:
         self.stop: StopRequest | None = None
         self.failure: Exception | None = None
         self._gathered, self._on_change = gathered, on_change
-        self._fresh: list[NewText] = []
+        self._fresh: list[NewEntry] = []
         self._fresh_units = 0
-        self._in_flight: tuple[NewText, ...] = ()
+        self._in_flight: tuple[NewEntry, ...] = ()
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
         self._room.set()
@@ -55,10 +61,13 @@ class RunLog:
     async def write(self, text: str, *, reasoning: bool = False) -> None:
         """Returns at once, unless too much has gathered: then the model has to wait."""
         await self._room.wait()
-        offset = self.reasoning_end if reasoning else self.text_end
-        self._gather(NewText(text, offset, reasoning))
-        self._idle.clear()
-        self._gathered.set()
+        self._gather(NewText(text, self.reasoning_end if reasoning else self.text_end, reasoning))
+        self._announce()
+
+    def note(self, *entries: NewStart | NewNotice) -> None:
+        """What is no text; in its place between the texts."""
+        self._fresh.extend(entries)
+        self._announce()
 
     async def flush(self) -> None:
         """Waits until all that was written is committed, or the run is lost."""
@@ -117,8 +126,8 @@ class RunLog:
         else:
             self.text_end = new.end
         last = self._fresh[-1] if self._fresh else None
-        if last is not None and last.reasoning == new.reasoning:
-            self._fresh[-1] = NewText(last.text + new.text, last.offset, new.reasoning)
+        if isinstance(last, NewText) and last.reasoning == new.reasoning:
+            self._fresh[-1] = NewText(last.text + new.text, last.offset, new.reasoning, last.tokens + new.tokens)
         else:
             self._fresh.append(new)
         self._fresh_units += units(new.text)
@@ -130,9 +139,12 @@ class RunLog:
         if at is None:
             self._tail.clear()
             return
-        for seq, delta in enumerate(append.deltas, append.previous + 1):
-            kind = ReasoningDelta if delta.reasoning else TextDelta
-            self._tail.append(kind(seq, at, self.generation_id, delta.text, delta.offset))
+        for seq, entry in enumerate(append.entries, append.previous + 1):
+            self._tail.append(stored(entry, seq, at, self.generation_id))
+
+    def _announce(self) -> None:
+        self._idle.clear()
+        self._gathered.set()
 
     def _settled(self) -> None:
         self._room.set()
@@ -196,6 +208,18 @@ class LogWriter:
             if run := self._runs.get(append.generation_id):
                 run.settle(append, answers.get(append.generation_id))
         self._wakes.wake(answers)
+
+
+def stored(entry: NewEntry, seq: int, at: datetime, generation_id: GenerationId) -> LogEntry:
+    match entry:
+        case NewText(text, offset, reasoning):
+            return (ReasoningDelta if reasoning else TextDelta)(seq, at, generation_id, text, offset)
+        case NewStart(attempt, model_key):
+            return GenerationStarted(seq, at, generation_id, attempt, model_key)
+        case NewNotice(notice):
+            return NoticeRaised(seq, at, generation_id, notice)
+        case _:
+            assert_never(entry)
 
 
 def spacing_seconds(live_runs: int) -> float:

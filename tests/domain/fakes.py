@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from domain.errors import ModelFailure, Unavailable
+from domain.errors import ContextTooLarge, ModelFailure, Unavailable
 from domain.generation.entity import Ending, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import (
     Append,
     Appended,
+    Claimed,
     GenerationFinished,
     GenerationStarted,
+    Line,
     LogEntry,
     NewText,
-    ReasoningDelta,
     Slice,
     Stopping,
     StopRequest,
@@ -25,7 +26,8 @@ from domain.generation.log import (
     TruncationReason,
     Want,
 )
-from domain.generation.run import Order
+from domain.generation.prepare import Order
+from domain.generation.writer import stored
 from domain.model import (
     AnswerEnd,
     LanguageModel,
@@ -35,6 +37,7 @@ from domain.model import (
     ModelHealth,
     ModelKey,
     ModelRequest,
+    Models,
     Piece,
     Speaker,
     TextPiece,
@@ -113,11 +116,13 @@ class FakeLog:
     outages: int = 0
     lost_answers: bool = False
     locked: set[GenerationId] = field(default_factory=set)
+    given_back: set[GenerationId] = field(default_factory=set)
     poison: str | None = None
 
     def begin(self, generation: Generation) -> Generation:
         self.runs[generation.id] = generation
-        self.entries[generation.id] = [GenerationStarted(1, NOW, generation.id, 1, generation.model_key)]
+        started = GenerationStarted(1, NOW, generation.id, 1, generation.model_key)
+        self.entries[generation.id] = [started] if generation.last_seq else []
         return generation
 
     def text(self, generation_id: GenerationId) -> list[str]:
@@ -128,7 +133,9 @@ class FakeLog:
         failing = self._fails()
         if failing and not self.lost_answers:
             raise Unavailable("down", retry_after=0)
-        if self.poison and any(self.poison in delta.text for append in batch for delta in append.deltas):
+        if self.poison and any(
+            self.poison in delta.text for append in batch for delta in append.entries if isinstance(delta, NewText)
+        ):
             raise ValueError("no column takes this")
         self.appends.append(batch)
         answer = {
@@ -163,13 +170,13 @@ class FakeLog:
         )
         return True
 
-    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
+    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:
         run = self.runs.get(generation_id)
         if run is None or run.owner_id != owner:
             return None
         already = run.ended_at is not None or generation_id in self.stop_requests
         if not already:
-            self.stop_requests[generation_id] = StopRequest(seen_seq)
+            self.stop_requests[generation_id] = request
         return Stopping(run, already)
 
     async def stops(self, node: NodeId) -> dict[GenerationId, StopRequest]:
@@ -184,12 +191,31 @@ class FakeLog:
     async def left_by(self, node: NodeId, limit: int) -> list[GenerationId]:
         return [run.id for run in self.runs.values() if run.ended_at is None][:limit]
 
-    async def take(
-        self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool
-    ) -> Generation | None:
-        run = self.runs[generation_id]
-        self.runs[generation_id] = replace(run, attempt=run.attempt + 1)
-        return self.runs[generation_id]
+    async def take(self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool) -> Claimed | None:
+        run = self._started(replace(self.runs[generation_id], attempt=self.runs[generation_id].attempt + 1))
+        return Claimed(run, self.stop_requests.get(generation_id))
+
+    async def give_back(self, generation: Generation) -> None:
+        self.given_back.add(generation.id)
+
+    async def claim(self, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:
+        waiting = [run for run in self.runs.values() if run.status is GenerationStatus.QUEUED]
+        free = limit if line.capacity is None else line.capacity - self._running()
+        turn = [run for run in waiting if run.id in self.stop_requests][:limit] or waiting[: max(free, 0)]
+        return [
+            Claimed(self._started(replace(run, status=GenerationStatus.RUNNING)), self.stop_requests.get(run.id))
+            for run in turn
+        ]
+
+    def _running(self) -> int:
+        return sum(run.status is GenerationStatus.RUNNING for run in self.runs.values())
+
+    def _started(self, run: Generation) -> Generation:
+        if not run.delivered:
+            run = replace(run, last_seq=run.last_seq + 1)
+            self.entries[run.id].append(GenerationStarted(run.last_seq, NOW, run.id, run.attempt, run.model_key))
+        self.runs[run.id] = run
+        return run
 
     async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]:
         return {key: self.runs[key] for key in ids if key in self.runs and self.runs[key].owner_id == owner}
@@ -200,9 +226,11 @@ class FakeLog:
     def _append(self, append: Append) -> Appended:
         run = self.runs[append.generation_id]
         if run.attempt == append.attempt and run.last_seq == append.previous and run.ended_at is None:
-            for seq, delta in enumerate(append.deltas, append.previous + 1):
-                self.entries[run.id].append(_entry(seq, run.id, delta))
-            run = self.runs[run.id] = replace(run, last_seq=append.last)
+            for seq, new in enumerate(append.entries, append.previous + 1):
+                self.entries[run.id].append(stored(new, seq, NOW, run.id))
+            shown = any(isinstance(new, NewText) for new in append.entries)
+            first = run.first_token_at or (NOW if shown else None)
+            run = self.runs[run.id] = replace(run, last_seq=append.last, first_token_at=first)
             return Appended(run.attempt, run.last_seq, False, self.stop_requests.get(run.id), NOW)
         return Appended(run.attempt, run.last_seq, run.ended_at is not None, self.stop_requests.get(run.id))
 
@@ -214,11 +242,6 @@ class FakeLog:
     def _fails(self) -> bool:
         self.outages, failing = max(self.outages - 1, 0), self.outages > 0
         return failing
-
-
-def _entry(seq: int, generation_id: GenerationId, delta: NewText) -> LogEntry:
-    kind = ReasoningDelta if delta.reasoning else TextDelta
-    return kind(seq, NOW, generation_id, delta.text, delta.offset)
 
 
 DONE = AnswerEnd(ModelFinishReason.STOP, None)
@@ -258,6 +281,33 @@ class OneServer:
 
     def __getitem__(self, provider: str) -> LanguageModel:
         return self._server
+
+
+class ManyServers:
+    def __init__(self, **servers: LanguageModel) -> None:
+        self._servers = servers
+
+    def __getitem__(self, provider: str) -> LanguageModel:
+        return self._servers[provider]
+
+
+class SameOrder:
+    """Prepares the request of every run alike; `gone`: there is nothing left to answer."""
+
+    def __init__(self, models: Models, *, kept: str = "", gone: bool = False, too_large: bool = False) -> None:
+        self._models, self._kept, self._gone, self._too_large = models, kept, gone, too_large
+
+    async def order(self, generation: Generation, model: Model | None = None) -> Order | None:
+        if self._too_large:
+            raise ContextTooLarge(required_tokens=2, limit_tokens=1)
+        if self._gone:
+            return None
+        return replace(
+            an_order(generation), model=model or self._models.recorded(generation.model_key), kept=self._kept
+        )
+
+    async def kept(self, generation: Generation) -> str:
+        return self._kept
 
 
 def words(*texts: str) -> list[TextPiece]:

@@ -5,18 +5,22 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+from domain.generation.asking import Asking, AskPolicy
+from domain.generation.circuit import Circuits
 from domain.generation.log import LogEntry
-from domain.generation.run import Order, Run, RunPolicy
+from domain.generation.prepare import Order
+from domain.generation.run import Run
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
-from domain.model import LanguageModel
-from tests.domain.fakes import FakeLog, an_order
+from domain.model import LanguageModel, Models
+from tests.domain.fakes import FakeLog, FakeWorld, OneServer, SameOrder, a_model, an_order
 
 
 class Stage:
     def __init__(self, log: FakeLog) -> None:
-        self.log, self.wakes, self.paused = log, Wakes(), list[float]()
+        self.log, self.wakes, self.paused, self.circuits = log, Wakes(), list[float](), Circuits()
         self.writer = LogWriter(log, self.wakes)
+        self.awaited = 0
         self._writing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -31,10 +35,13 @@ class Stage:
         await asyncio.wait([self._writing])
 
     def run(self, server: LanguageModel, order: Order | None = None, *, total: timedelta = timedelta(minutes=1)) -> Run:
-        order = order or an_order()
+        return self.run_over(Models([a_model()], OneServer(server)), order or an_order(), total=total)
+
+    def run_over(self, models: Models, order: Order, *, total: timedelta = timedelta(minutes=1)) -> Run:
         self.log.begin(order.generation)
-        policy = RunPolicy(total=total, pause=self._pause)
-        return Run(order, server, self.log, self.writer, self.wakes, policy=policy)
+        policy = AskPolicy(pause=self._pause)
+        asking = Asking(order, models, SameOrder(models), self.circuits, FakeWorld(), policy)
+        return Run(order, asking, self.log, self.writer, self.wakes, total=total, on_awaited=self._count)
 
     async def play(self, server: LanguageModel) -> list[LogEntry]:
         order = an_order()
@@ -43,3 +50,6 @@ class Stage:
 
     async def _pause(self, seconds: float) -> None:
         self.paused.append(seconds)
+
+    def _count(self) -> None:
+        self.awaited += 1

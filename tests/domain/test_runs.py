@@ -1,12 +1,13 @@
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from domain.errors import ServerDraining
 from domain.generation.entity import FinishReason, GenerationStatus
-from domain.generation.log import Append, NewText
+from domain.generation.log import Append, GenerationStarted, Line, NewText, StopRequest
 from domain.generation.run import RunPolicy
 from domain.generation.runs import Expired, Node, Runs
 from domain.model import LanguageModel, Models, Usage, UsageSource
@@ -15,7 +16,9 @@ from tests.domain.fakes import (
     NODE,
     FakeLog,
     FakeModel,
+    FakeWorld,
     OneServer,
+    SameOrder,
     a_generation,
     a_model,
     a_viewer,
@@ -25,11 +28,22 @@ from tests.domain.fakes import (
 from tests.domain.playing import Stage
 
 GENERATION = a_generation().id
-QUICK = Node(NODE, timedelta(seconds=1), stop_poll=timedelta(milliseconds=10), grace=timedelta(milliseconds=50))
+QUICK = Node(NODE, lease=timedelta(seconds=1), stop_poll=timedelta(milliseconds=10), grace=timedelta(milliseconds=50))
 
 
-def runs_on(stage: Stage, log: FakeLog, server: LanguageModel) -> Runs:
-    return Runs(log, stage.writer, stage.wakes, Models([a_model()], OneServer(server)), QUICK, RunPolicy())
+def runs_on(stage: Stage, log: FakeLog, server: LanguageModel, *, capacity: int | None = None, **trouble: bool) -> Runs:
+    models = Models([a_model()], OneServer(server))
+    line = Line("here", (a_model().key,), capacity)
+    return Runs(
+        log,
+        stage.writer,
+        stage.wakes,
+        models=models,
+        preparation=SameOrder(models, gone=gone, too_large=too_large),
+        world=FakeWorld(),
+        node=replace(QUICK, lines=(line,)),
+        policy=RunPolicy(),
+    )
 
 
 async def test_runs_left_by_a_dead_process_end_interrupted_with_what_was_shown(stage: Stage, log: FakeLog) -> None:
@@ -39,7 +53,65 @@ async def test_runs_left_by_a_dead_process_end_interrupted_with_what_was_shown(s
         ending = log.endings[GENERATION]
     assert (ending.status, ending.finish_reason) == (GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST)
     assert ending.text == "shown text"
-    assert ending.usage == Usage(11, 4, UsageSource.PARTIAL)
+    assert ending.usage == Usage(11, 0, UsageSource.PARTIAL)
+
+
+async def test_a_run_that_had_delivered_nothing_starts_over(stage: Stage, log: FakeLog) -> None:
+    log.begin(a_generation())
+    async with runs_on(stage, log, FakeModel([*words("anew"), DONE])).serving():
+        await _until(lambda: GENERATION in log.endings)
+    assert (log.endings[GENERATION].status, log.endings[GENERATION].text) == (GenerationStatus.COMPLETED, "anew")
+    started = [entry.attempt for entry in log.entries[GENERATION] if isinstance(entry, GenerationStarted)]
+    assert started == [1, 2]
+
+
+async def test_leaving_hands_over_what_has_delivered_nothing(stage: Stage, log: FakeLog) -> None:
+    runs = runs_on(stage, log, FakeModel([asyncio.Event()]))
+    async with runs.serving():
+        log.begin(a_generation())
+        runs.start(an_order())
+    assert (log.given_back, log.endings) == ({GENERATION}, {})
+
+
+async def test_a_queued_run_starts_when_its_turn_comes(stage: Stage, log: FakeLog) -> None:
+    first_done = asyncio.Event()
+    runs = runs_on(stage, log, FakeModel([*words("one"), first_done, DONE], [*words("two"), DONE]), capacity=1)
+    async with runs.serving():
+        for number in (1, 2):
+            log.begin(replace(a_generation(number), status=GenerationStatus.QUEUED, last_seq=0))
+        runs.call_next()
+        await _until(lambda: log.runs[GENERATION].delivered)
+        assert log.runs[a_generation(2).id].status is GenerationStatus.QUEUED
+        first_done.set()
+        await _until(lambda: len(log.endings) == 2)
+    assert [log.endings[a_generation(number).id].text for number in (1, 2)] == ["one", "two"]
+
+
+async def test_a_queued_run_is_stopped_without_a_turn(stage: Stage, log: FakeLog) -> None:
+    runs = runs_on(stage, log, FakeModel([*words("no"), DONE]), capacity=0)
+    async with runs.serving():
+        log.begin(replace(a_generation(), status=GenerationStatus.QUEUED, last_seq=0))
+        await runs.stop(a_viewer(), GENERATION, StopRequest(None))
+        await _until(lambda: GENERATION in log.endings)
+    assert (log.endings[GENERATION].status, log.endings[GENERATION].text) == (GenerationStatus.STOPPED, "")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "reason"),
+    [
+        ({"gone": True}, GenerationStatus.STOPPED, FinishReason.CANCELLED),
+        ({"too_large": True}, GenerationStatus.FAILED, FinishReason.ERROR),
+    ],
+)
+async def test_a_queued_run_that_cannot_be_prepared_ends_typed(
+    stage: Stage, log: FakeLog, trouble: dict[str, bool], status: GenerationStatus, reason: FinishReason
+) -> None:
+    runs = runs_on(stage, log, FakeModel(), capacity=1, **trouble)
+    async with runs.serving():
+        log.begin(replace(a_generation(), status=GenerationStatus.QUEUED, last_seq=0))
+        runs.call_next()
+        await _until(lambda: GENERATION in log.endings)
+    assert (log.endings[GENERATION].status, log.endings[GENERATION].finish_reason) == (status, reason)
 
 
 async def test_leaving_lets_short_answers_finish(stage: Stage, log: FakeLog) -> None:
@@ -74,7 +146,7 @@ async def test_a_stop_asked_for_elsewhere_is_found_while_the_model_is_silent(sta
         log.begin(a_generation())
         runs.start(an_order())
         await asyncio.sleep(0.02)
-        await log.ask_to_stop(a_viewer().id, GENERATION, None)
+        await log.ask_to_stop(a_viewer().id, GENERATION, StopRequest(None))
         await _until(lambda: GENERATION in log.endings)
     assert log.endings[GENERATION].finish_reason is FinishReason.USER_STOP
 
@@ -82,7 +154,7 @@ async def test_a_stop_asked_for_elsewhere_is_found_while_the_model_is_silent(sta
 async def test_the_second_stop_says_so(stage: Stage, log: FakeLog) -> None:
     log.begin(a_generation())
     runs = runs_on(stage, log, FakeModel())
-    answers = [await runs.stop(a_viewer(), GENERATION, None) for _ in range(2)]
+    answers = [await runs.stop(a_viewer(), GENERATION, StopRequest(None)) for _ in range(2)]
     assert [answer and answer.already for answer in answers] == [False, True]
 
 

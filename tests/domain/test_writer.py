@@ -21,9 +21,9 @@ async def test_what_gathers_during_a_commit_goes_into_the_next_one_together(stag
         await two.write(word)
     await one.flush()
     await two.flush()
-    assert [[append.deltas for append in batch] for batch in log.appends] == [
+    assert [[append.entries for append in batch] for batch in log.appends] == [
         [(NewText("a", 0),)],
-        [(NewText("bc", 1),), (NewText("bc", 0),)],
+        [(NewText("bc", 1, tokens=2),), (NewText("bc", 0, tokens=2),)],
     ]
 
 

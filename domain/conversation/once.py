@@ -1,0 +1,111 @@
+"""A reply that is started once, however often its mutation is repeated; and what all ways to start one share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from domain.conversation.commands import Command, fingerprint
+from domain.conversation.entity import Conversation
+from domain.conversation.service import recall
+from domain.conversation.store import ConversationStore, Remembered
+from domain.errors import NotFound
+from domain.generation.entity import Generation
+from domain.generation.log import GenerationStore
+from domain.generation.prepare import Order
+from domain.generation.runs import Runs
+from domain.message import Message, MessageStore
+from domain.user import Viewer
+from domain.world import ConversationId, GenerationId, MessageId
+
+T = TypeVar("T")
+
+
+class Moved(Exception):
+    """The tree has moved since the plan was made: plan again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """`user_message`: what is answered."""
+
+    conversation: Conversation
+    user_message: Message
+    reply: Message
+    generation: Generation
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`order` None: the run is queued."""
+
+    sent: Sent
+    order: Order | None
+
+
+class Once:
+    def __init__(
+        self, conversations: ConversationStore, messages: MessageStore, generations: GenerationStore, runs: Runs
+    ) -> None:
+        self._conversations, self._messages, self._generations = conversations, messages, generations
+        self._runs = runs
+
+    async def do(self, viewer: Viewer, command: Command, write: Callable[[], Awaitable[Written | None]]) -> Sent:
+        """`write` checks, plans and writes all of it or nothing; None from it: the key was taken meanwhile."""
+        made_of = fingerprint(command)
+        while True:
+            if done := await recall(self._conversations, viewer, command.idempotency_key, made_of):
+                return await self._replay(viewer, done)
+            self._runs.require_open()
+            with suppress(Moved):
+                if written := await write():
+                    return written.sent
+
+    async def write_and_start(self, writing: Coroutine[None, None, Written | None]) -> Written | None:
+        """A client that leaves between the commit and the start must not leave a run behind that nobody plays."""
+        return await _uninterrupted(self._start(writing))
+
+    async def _start(self, writing: Coroutine[None, None, Written | None]) -> Written | None:
+        written = await writing
+        if written is not None:
+            if written.order is not None:
+                self._runs.start(written.order)
+            else:
+                self._runs.call_next()
+        return written
+
+    async def _replay(self, viewer: Viewer, done: Remembered) -> Sent:
+        """The entities as they are now. Raises NotFound when they were deleted since."""
+        conversation_id = ConversationId(done.ids["conversation"])
+        said_id, reply_id = MessageId(done.ids["userMessage"]), MessageId(done.ids["reply"])
+        generation_id = GenerationId(done.ids["generation"])
+        conversations = await self._conversations.conversations(viewer.id, [conversation_id])
+        messages = await self._messages.messages(viewer.id, [said_id, reply_id])
+        generations = await self._generations.generations(viewer.id, [generation_id])
+        if not (conversation_id in conversations and reply_id in messages and generation_id in generations):
+            raise NotFound("input", "idempotencyKey")
+        return Sent(
+            conversations[conversation_id],
+            messages[said_id],
+            messages[reply_id],
+            generations[generation_id],
+            replayed=True,
+        )
+
+
+def remembered(
+    command: Command, conversation_id: ConversationId, said: MessageId, reply: MessageId, generation: GenerationId
+) -> Remembered:
+    ids = {"conversation": conversation_id, "userMessage": said, "reply": reply, "generation": generation}
+    return Remembered(fingerprint(command), dict(ids))
+
+
+async def _uninterrupted(work: Coroutine[None, None, T]) -> T:
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,0 +1,54 @@
+"""An order for a run: what is sent to which model, made from what is stored."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.generation.entity import Generation
+from domain.generation.window import Windows
+from domain.message import Message, MessageStore
+from domain.model import Model, ModelRequest, Models
+from domain.text import cut
+from domain.world import MessageId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All that a run needs. `kept`: what stood in the reply before it."""
+
+    generation: Generation
+    model: Model
+    request: ModelRequest
+    kept: str = ""
+
+
+class Preparation(Protocol):
+    async def order(self, generation: Generation, model: Model | None = None) -> Order | None:
+        """For `model`, else the run's own. None: the conversation is gone. Raises ContextTooLarge, Unavailable."""
+
+    async def kept(self, generation: Generation) -> str:
+        """What stood in the reply before the run."""
+
+
+class StoredPreparation:
+    def __init__(self, messages: MessageStore, models: Models) -> None:
+        self._messages, self._models = messages, models
+        self._windows = Windows(messages)
+
+    async def order(self, generation: Generation, model: Model | None = None) -> Order | None:
+        model = model or self._models.recorded(generation.model_key)
+        reply = await self._message(generation.owner_id, generation.reply_id)
+        asked = await self._message(generation.owner_id, reply.parent_id) if reply and reply.parent_id else None
+        if reply is None or asked is None:
+            return None
+        kept = cut(reply.text, generation.text_offset)
+        window = await self._windows.assemble(
+            generation.owner_id, asked.parent_id, asked.text, model, generation.settings, begun=kept
+        )
+        return Order(generation, model, window.request(model, generation.settings), kept)
+
+    async def kept(self, generation: Generation) -> str:
+        reply = await self._message(generation.owner_id, generation.reply_id) if generation.text_offset else None
+        return cut(reply.text, generation.text_offset) if reply is not None else ""
+
+    async def _message(self, owner: UserId, message_id: MessageId) -> Message | None:
+        return (await self._messages.messages(owner, [message_id])).get(message_id)
