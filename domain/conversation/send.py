@@ -15,7 +15,7 @@ from domain.conversation.service import check_new, opened
 from domain.conversation.store import ConversationStore, Draft, Tree, Writing
 from domain.errors import ConversationBusy, InputRule, NotFound, StaleBranch
 from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
-from domain.generation.log import LogEntry, StopRequest
+from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
@@ -30,7 +30,9 @@ MOST_WAITING = 5
 
 
 class Following(Protocol):
-    def follow(self, viewer: Viewer, generation_id: GenerationId, after: int) -> AsyncGenerator[LogEntry, None]: ...
+    def follow(
+        self, viewer: Viewer, generation_id: GenerationId, after: int
+    ) -> AsyncGenerator[LogEntry | GenerationSnapshot, None]: ...
 
 
 @dataclass(frozen=True, slots=True)

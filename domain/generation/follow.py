@@ -1,15 +1,18 @@
 """Following a run: read the log from a cursor, then wait for more, from any process."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
+from typing import Protocol
 
 from domain.errors import BadCursor, Unavailable, UnknownId
-from domain.generation.log import GenerationStore, LogEntry, Slice, TokenLog, Want
+from domain.generation.entity import Generation
+from domain.generation.log import GenerationSnapshot, GenerationStore, LogEntry, Slice, TokenLog, Want
 from domain.generation.wakes import Wakes, wait_at_most
 from domain.generation.writer import LogWriter
+from domain.message import Message
 from domain.user import Viewer
-from domain.world import GenerationId
+from domain.world import GenerationId, MessageId, UserId, World
 
 POLL = timedelta(seconds=1)
 MOST_AT_ONCE = 500
@@ -53,21 +56,40 @@ class LogReader:
                 answer.set_result(found)
 
 
-class Followers:
-    def __init__(self, generations: GenerationStore, reader: LogReader, wakes: Wakes) -> None:
-        self._generations, self._reader, self._wakes = generations, reader, wakes
+class Replies(Protocol):
+    async def messages(self, owner: UserId, ids: Sequence[MessageId]) -> dict[MessageId, Message]: ...
 
-    async def follow(self, viewer: Viewer, generation_id: GenerationId, after: int) -> AsyncGenerator[LogEntry, None]:
+
+class Followers:
+    def __init__(
+        self,
+        generations: GenerationStore,
+        messages: Replies,
+        reader: LogReader,
+        wakes: Wakes,
+        world: World,
+    ) -> None:
+        self._generations, self._messages = generations, messages
+        self._reader, self._wakes, self._world = reader, wakes, world
+
+    async def follow(
+        self, viewer: Viewer, generation_id: GenerationId, after: int, *, snapshot: bool = False
+    ) -> AsyncGenerator[LogEntry | GenerationSnapshot, None]:
         """Every entry after `after`, then those to come, GenerationFinished last. Raises UnknownId, BadCursor.
 
+        `snapshot`: the reply as it is instead of what it was made of; so also for a cursor past retention.
         Holds a cursor and nothing else: a slow reader gets larger slices, later.
         """
-        cursor = max(after, 0)
-        await self._check(viewer, generation_id, cursor)
+        run, cursor = await self._start(viewer, generation_id, max(after, 0), snapshot)
         with self._wakes.watching(generation_id) as woken:
             while True:
                 woken.clear()
-                found = await self._read_patiently(Want(generation_id, cursor, MOST_AT_ONCE))
+                found = None if snapshot else await self._read_patiently(Want(generation_id, cursor, MOST_AT_ONCE))
+                if snapshot or (found is not None and cursor < found.kept_after):
+                    shown = await self._snapshot(viewer, run)
+                    yield shown
+                    cursor, snapshot = shown.seq, False
+                    continue
                 if found is None:
                     return
                 for entry in found.entries:
@@ -88,12 +110,28 @@ class Followers:
             raise _beyond(found.last_seq)
         return found
 
-    async def _check(self, viewer: Viewer, generation_id: GenerationId, cursor: int) -> None:
+    async def _start(
+        self, viewer: Viewer, generation_id: GenerationId, after: int, snapshot: bool
+    ) -> tuple[Generation, int]:
         found = await self._generations.generations(viewer.id, [generation_id])
         if generation_id not in found:
             raise UnknownId("There is no such generation: it never existed, was deleted, or is not yours.")
-        if cursor > found[generation_id].last_seq:
-            raise _beyond(found[generation_id].last_seq)
+        run = found[generation_id]
+        if after > run.last_seq and not snapshot:
+            raise _beyond(run.last_seq)
+        return run, after
+
+    async def _snapshot(self, viewer: Viewer, run: Generation) -> GenerationSnapshot:
+        """As of a seq before GenerationFinished, which always follows as itself. Raises UnknownId."""
+        generations = await self._generations.generations(viewer.id, [run.id])
+        messages = await self._messages.messages(viewer.id, [run.reply_id])
+        if run.id not in generations or run.reply_id not in messages:
+            raise UnknownId("The conversation was deleted.")
+        run, reply = generations[run.id], messages[run.reply_id]
+        # Read after the run: of the latest run the reply knows at least as much.
+        through = reply.text_through_seq if reply.generation_id == run.id else run.last_seq
+        ended = reply.completed_at is not None or reply.generation_id != run.id
+        return GenerationSnapshot(through - 1 if ended else through, self._world.now(), run.id, reply)
 
     async def _read_patiently(self, want: Want) -> Slice | None:
         """An outage of the database pauses a stream; it does not end it."""

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus, Notice
+from domain.message import Message
 from domain.model import ModelKey
 from domain.text import cut, units
 from domain.world import GenerationId, NodeId, UserId
@@ -79,6 +80,13 @@ LogEntry = (
     | NoticeRaised
     | GenerationFinished
 )
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSnapshot(Entry):
+    """Not in the log: the reply as of `seq`, for a reader who asks for it, or whose cursor is past retention."""
+
+    reply: Message
 
 
 def text_of(entries: Sequence[LogEntry], kept: str = "") -> str:
@@ -172,11 +180,12 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Entries after a cursor, and the state, in one snapshot."""
+    """Entries after a cursor, and the state, in one snapshot. `kept_after`: entries up to it are gone."""
 
     entries: tuple[LogEntry, ...]
     last_seq: int
     ended: bool
+    kept_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +266,9 @@ class Line:
 
 
 class GenerationStore(Protocol):
+    async def compact(self, older_than: timedelta, limit: int) -> int:
+        """Drops the entries, but the last, of at most `limit` runs that ended so long ago; the number of runs."""
+
     async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]: ...
 
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:

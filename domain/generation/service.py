@@ -7,6 +7,7 @@ from domain.errors import NotFound
 from domain.generation.entity import Generation
 from domain.generation.follow import Followers
 from domain.generation.log import (
+    GenerationSnapshot,
     GenerationStore,
     LogEntry,
     Slice,
@@ -39,9 +40,11 @@ class Generations:
     async def active(self, viewer: Viewer) -> list[Generation]:
         return await self._store.unfinished(viewer.id, MOST_ACTIVE)
 
-    def follow(self, viewer: Viewer, generation_id: GenerationId, after: int) -> AsyncGenerator[LogEntry, None]:
+    def follow(
+        self, viewer: Viewer, generation_id: GenerationId, after: int, *, snapshot: bool
+    ) -> AsyncGenerator[LogEntry | GenerationSnapshot, None]:
         """Raises UnknownId, BadCursor."""
-        return self._followers.follow(viewer, generation_id, after)
+        return self._followers.follow(viewer, generation_id, after, snapshot=snapshot)
 
     async def events(self, viewer: Viewer, generation_id: GenerationId, after: int, limit: int) -> Slice | None:
         """Raises BadCursor."""

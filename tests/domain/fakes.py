@@ -25,9 +25,11 @@ from domain.generation.log import (
     TextTruncated,
     TruncationReason,
     Want,
+    text_of,
 )
 from domain.generation.prepare import Order
 from domain.generation.writer import stored
+from domain.message import Message, MessageRole, Place
 from domain.model import (
     AnswerEnd,
     LanguageModel,
@@ -44,7 +46,7 @@ from domain.model import (
     Turn,
 )
 from domain.user import ApiKey, Role, User, Viewer
-from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId, NodeId, UserId, uuid7
+from domain.world import ApiKeyId, BranchId, ConversationId, GenerationId, MessageId, NodeId, UserId, uuid7
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 NODE = NodeId(UUID(int=1))
@@ -118,6 +120,7 @@ class FakeLog:
     locked: set[GenerationId] = field(default_factory=set)
     given_back: set[GenerationId] = field(default_factory=set)
     poison: str | None = None
+    kept_after: int = 0
 
     def begin(self, generation: Generation) -> Generation:
         self.runs[generation.id] = generation
@@ -220,6 +223,9 @@ class FakeLog:
     async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]:
         return {key: self.runs[key] for key in ids if key in self.runs and self.runs[key].owner_id == owner}
 
+    async def compact(self, older_than: timedelta, limit: int) -> int:
+        return 0
+
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         return [run for run in self.runs.values() if run.ended_at is None and run.owner_id == owner][:limit]
 
@@ -237,7 +243,7 @@ class FakeLog:
     def _read(self, want: Want) -> Slice:
         run = self.runs[want.generation_id]
         found = [entry for entry in self.entries[run.id] if entry.seq > want.after][: want.limit]
-        return Slice(tuple(found), run.last_seq, run.ended_at is not None)
+        return Slice(tuple(found), run.last_seq, run.ended_at is not None, self.kept_after)
 
     def _fails(self) -> bool:
         self.outages, failing = max(self.outages - 1, 0), self.outages > 0
@@ -312,3 +318,29 @@ class SameOrder:
 
 def words(*texts: str) -> list[TextPiece]:
     return [TextPiece(text) for text in texts]
+
+
+class FakeReplies:
+    """The reply of each run of a log; the other reads are not there and must not be asked."""
+
+    def __init__(self, log: FakeLog) -> None:
+        self._log = log
+
+    async def messages(self, owner: UserId, ids: Sequence[MessageId]) -> dict[MessageId, Message]:
+        return {run.reply_id: self._reply(run) for run in self._log.runs.values() if run.reply_id in ids}
+
+    def _reply(self, run: Generation) -> Message:
+        place = Place(BranchId(UUID(int=1)), MessageId(UUID(int=4)), 1, 2, 1)
+        return Message(
+            run.reply_id,
+            run.conversation_id,
+            run.owner_id,
+            place,
+            MessageRole.ASSISTANT,
+            run.status.of_reply(),
+            text_of(self._log.entries[run.id]),
+            NOW,
+            completed_at=run.ended_at,
+            generation_id=run.id,
+            text_through_seq=run.last_seq,
+        )

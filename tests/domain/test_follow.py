@@ -6,9 +6,9 @@ import pytest
 
 from domain.errors import BadCursor, UnknownId
 from domain.generation.follow import Followers, LogReader
-from domain.generation.log import GenerationFinished, LogEntry, text_of
+from domain.generation.log import GenerationFinished, GenerationSnapshot, LogEntry, text_of
 from domain.world import GenerationId
-from tests.domain.fakes import DONE, FakeLog, FakeModel, a_generation, a_viewer, an_order, words
+from tests.domain.fakes import DONE, FakeLog, FakeModel, FakeReplies, FakeWorld, a_generation, a_viewer, an_order, words
 from tests.domain.playing import Stage
 
 GENERATION = a_generation().id
@@ -18,13 +18,13 @@ GENERATION = a_generation().id
 async def followers(stage: Stage, log: FakeLog) -> AsyncIterator[Followers]:
     reader = LogReader(log, stage.writer)
     reading = asyncio.create_task(reader.run())
-    yield Followers(log, reader, stage.wakes)
+    yield Followers(log, FakeReplies(log), reader, stage.wakes, FakeWorld())
     reading.cancel()
 
 
 async def followed(followers: Followers, after: int = 0, generation_id: GenerationId = GENERATION) -> list[LogEntry]:
     async with aclosing(followers.follow(a_viewer(), generation_id, after)) as entries:
-        return [entry async for entry in entries]
+        return [entry async for entry in entries if not isinstance(entry, GenerationSnapshot)]
 
 
 async def test_early_late_and_double_followers_are_given_the_same(stage: Stage, followers: Followers) -> None:
@@ -78,3 +78,33 @@ async def test_leaving_forgets_the_follower(stage: Stage, log: FakeLog, follower
     assert stage.wakes.watched() == 1
     await stream.aclose()
     assert stage.wakes.watched() == 0
+
+
+async def test_a_snapshot_stands_for_all_before_it(stage: Stage, log: FakeLog, followers: Followers) -> None:
+    gate = asyncio.Event()
+    run = stage.run(FakeModel([*words("a"), gate, *words("b"), DONE]))
+    playing = asyncio.create_task(run.play())
+    await asyncio.sleep(0.02)
+    stream = followers.follow(a_viewer(), GENERATION, 0, snapshot=True)
+    first = await anext(stream)
+    assert isinstance(first, GenerationSnapshot)
+    assert (first.reply.text, first.seq) == ("a", 2)
+    gate.set()
+    rest = [entry async for entry in stream]
+    await playing
+    assert [entry.seq for entry in rest] == [3, 4]
+
+
+async def test_a_snapshot_of_a_finished_run_is_followed_by_its_end(stage: Stage, followers: Followers) -> None:
+    entries = await stage.play(FakeModel([*words("a"), DONE]))
+    shown = [entry async for entry in followers.follow(a_viewer(), GENERATION, 0, snapshot=True)]
+    assert isinstance(shown[0], GenerationSnapshot)
+    assert (shown[0].seq, shown[1:]) == (entries[-1].seq - 1, entries[-1:])
+
+
+async def test_a_cursor_past_retention_begins_with_a_snapshot(stage: Stage, log: FakeLog, followers: Followers) -> None:
+    entries = await stage.play(FakeModel([*words("a"), DONE]))
+    log.kept_after = entries[-1].seq - 1
+    log.entries[GENERATION] = entries[-1:]
+    shown = [entry async for entry in followers.follow(a_viewer(), GENERATION, 1)]
+    assert [type(entry) for entry in shown] == [GenerationSnapshot, GenerationFinished]

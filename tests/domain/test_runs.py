@@ -31,7 +31,15 @@ GENERATION = a_generation().id
 QUICK = Node(NODE, lease=timedelta(seconds=1), stop_poll=timedelta(milliseconds=10), grace=timedelta(milliseconds=50))
 
 
-def runs_on(stage: Stage, log: FakeLog, server: LanguageModel, *, capacity: int | None = None, **trouble: bool) -> Runs:
+def runs_on(
+    stage: Stage,
+    log: FakeLog,
+    server: LanguageModel,
+    *,
+    capacity: int | None = None,
+    gone: bool = False,
+    too_large: bool = False,
+) -> Runs:
     models = Models([a_model()], OneServer(server))
     line = Line("here", (a_model().key,), capacity)
     return Runs(
