@@ -5,6 +5,8 @@ from typing import TypeAlias, TypeVar
 
 import strawberry
 
+from domain.conversation.continuing import Continuations
+from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.errors import NotAuthenticated, Unavailable
@@ -23,6 +25,9 @@ class Services:
     models: Models
     conversations: Conversations
     sends: Sends
+    continuations: Continuations
+    conversation_followers: ConversationFollowers
+    viewer_followers: ViewerFollowers
     messages: Messages
     generations: Generations
 

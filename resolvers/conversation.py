@@ -1,5 +1,7 @@
 """Conversations: fields, lists, opening and deleting."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -14,13 +16,23 @@ from domain.conversation.entity import (
     ConversationOrder,
     ConversationState,
 )
+from domain.conversation.events import (
+    BranchSelected,
+    ConversationEvent,
+    Event,
+    MessageAdded,
+    ReplyFinished,
+    ReplyStarted,
+)
 from domain.conversation.service import Created
+from domain.errors import UnknownId
+from domain.generation.entity import Generation
 from domain.message import Message, MessageFilter, MessageRole, MessageStatus
 from domain.page import Page, page_args
 from domain.user import User, Viewer
 from domain.world import ConversationId
 from resolvers import node
-from resolvers.context import Info
+from resolvers.context import Info, there
 from resolvers.paging import After, Before, First, Last
 from resolvers.settings import ONCE_KEY, GenerationSettingsInput, settings_of
 
@@ -149,6 +161,45 @@ async def leaves(
     root: strawberry.Parent[Conversation], info: Info, first: First = None, after: After = None
 ) -> Page[Message]:
     return await info.context.services.messages.leaves(info.context.viewer, root.id, page_args(first, after))
+
+
+async def active_generation(root: strawberry.Parent[Conversation], info: Info) -> Generation | None:
+    leaf = await active_leaf(root, info)
+    run = await info.context.loaders.generation.load(leaf.generation_id) if leaf and leaf.generation_id else None
+    return run if run is not None and run.ended_at is None else None
+
+
+async def conversation_events(
+    info: Info,
+    conversation: Annotated[strawberry.ID, strawberry.argument(description="A conversation of the viewer's.")],
+    after: Annotated[
+        int | None,
+        strawberry.argument(
+            description="`conversation.eventSeq`, or the last seq applied. Null, or past retention: begins with ConversationSnapshot."
+        ),
+    ] = None,
+) -> AsyncGenerator[ConversationEvent, None]:
+    found = node.conversation_id(conversation)
+    if found is None:
+        raise UnknownId("There is no such conversation: it never existed, was deleted, or is not yours.")
+    events = info.context.services.conversation_followers.follow(info.context.viewer, found, after)
+    async with aclosing(events):
+        async for event in events:
+            yield event
+
+
+async def event_conversation(root: strawberry.Parent[Event], info: Info) -> Conversation:
+    return there(await info.context.loaders.conversation.load(root.conversation_id))
+
+
+async def event_message(
+    root: strawberry.Parent[MessageAdded | BranchSelected | ReplyStarted | ReplyFinished], info: Info
+) -> Message:
+    return there(await info.context.loaders.message.load(root.message_id))
+
+
+async def event_generation(root: strawberry.Parent[ReplyStarted | ReplyFinished], info: Info) -> Generation:
+    return there(await info.context.loaders.generation.load(root.generation_id))
 
 
 async def create_conversation(info: Info, input: CreateConversationInput) -> Created:

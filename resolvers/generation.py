@@ -11,7 +11,16 @@ import strawberry
 from domain.conversation.entity import Conversation
 from domain.errors import BadPage, UnknownId
 from domain.generation.entity import Generation, GenerationError, GenerationSettings
-from domain.generation.log import Entry, GenerationFinished, GenerationStarted, LogEntry, Slice, Stopping, TextDelta
+from domain.generation.log import (
+    Entry,
+    GenerationFinished,
+    GenerationSnapshot,
+    GenerationStarted,
+    LogEntry,
+    Slice,
+    Stopping,
+    TextDelta,
+)
 from domain.message import Message
 from domain.model import Model, Usage
 from resolvers import node
@@ -104,11 +113,20 @@ async def generation_events(
             description="The last seq that was applied; 0: from the start. Keep it, and resume after a cut."
         ),
     ] = 0,
-) -> AsyncGenerator[LogEntry, None]:
+    snapshot: Annotated[
+        bool,
+        strawberry.argument(
+            description="Begin with one GenerationSnapshot of the state now, `after` ignored: for clients that retry with "
+            "the variables they began with. Every reconnect heals the cache and nothing is replayed."
+        ),
+    ] = False,
+) -> AsyncGenerator[LogEntry | GenerationSnapshot, None]:
     found = node.generation_id(generation)
     if found is None:
         raise UnknownId("There is no such generation: it never existed, was deleted, or is not yours.")
-    async with aclosing(info.context.services.generations.follow(info.context.viewer, found, after)) as entries:
+    async with aclosing(
+        info.context.services.generations.follow(info.context.viewer, found, after, snapshot=snapshot)
+    ) as entries:
         async for entry in entries:
             yield entry
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import strawberry
 
-from domain.conversation.commands import SendMessage
+from domain.conversation.commands import BusyPolicy, ContinueReply, SendMessage
 from domain.conversation.entity import Conversation
-from domain.conversation.send import Sent
+from domain.conversation.once import Sent
 from domain.errors import BadPage
 from domain.generation.entity import Generation
 from domain.message import Family, Message
@@ -44,7 +44,21 @@ class SendMessageInput:
     settings: GenerationSettingsInput | None = strawberry.field(
         default=None, description="For this run only; over the conversation's, field by field."
     )
+    on_busy: BusyPolicy | None = strawberry.field(
+        default=None, description="What if a run is writing the branch. Null: REJECT."
+    )
     sent_at: datetime | None = strawberry.field(default=None, description="The client's clock.")
+
+
+@strawberry.input(description="Which reply is to go on.")
+class ContinueReplyInput:
+    reply: strawberry.ID = strawberry.field(
+        description="An ASSISTANT message, else WRONG_ROLE. A leaf is appended to; one with children gets a sibling."
+    )
+    idempotency_key: str = strawberry.field(description=ONCE_KEY)
+    max_output_tokens: int | None = strawberry.field(
+        default=None, description="For the rest of the reply; null: as the run before."
+    )
 
 
 async def message(
@@ -120,6 +134,14 @@ async def send_message(info: Info, input: SendMessageInput) -> Sent:
         parent=node.named_message(input.parent, "input", "parent"),
         expected_leaf=node.named_message(input.expected_leaf, "input", "expectedLeaf"),
         settings=settings_of(input.settings),
+        on_busy=input.on_busy,
         sent_at=input.sent_at,
     )
     return await info.context.services.sends.send(info.context.viewer, command)
+
+
+async def continue_reply(info: Info, input: ContinueReplyInput) -> Sent:
+    reply = node.named_message(input.reply, "input", "reply")
+    assert reply is not None, "a reply is named: the input requires it"
+    command = ContinueReply(reply, input.idempotency_key, input.max_output_tokens)
+    return await info.context.services.continuations.go_on(info.context.viewer, command)

@@ -1,17 +1,21 @@
 """Who is asking, and their API keys."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
+from domain.conversation.entity import Conversation
+from domain.conversation.events import ConversationRemoved, ConversationTouched, ViewerEvent
 from domain.generation.entity import Generation
 from domain.model import Model
 from domain.user import ApiKey, IssuedKey, User, Viewer
 from domain.world import ApiKeyId
 from resolvers import node
-from resolvers.context import Info
+from resolvers.context import Info, there
 
 
 @strawberry.input(description="A new API key for the viewer.")
@@ -39,6 +43,21 @@ async def api_keys(root: strawberry.Parent[Viewer], info: Info) -> list[ApiKey]:
 
 async def active_generations(root: strawberry.Parent[Viewer], info: Info) -> list[Generation]:
     return await info.context.services.generations.active(root)
+
+
+async def viewer_events(info: Info) -> AsyncGenerator[ViewerEvent, None]:
+    events = info.context.services.viewer_followers.follow(info.context.viewer)
+    async with aclosing(events):
+        async for event in events:
+            yield event
+
+
+async def touched(root: strawberry.Parent[ConversationTouched], info: Info) -> Conversation:
+    return there(await info.context.loaders.conversation.load(root.conversation_id))
+
+
+def removed_id(root: strawberry.Parent[ConversationRemoved]) -> str:
+    return node.encode("Conversation", root.conversation_id)
 
 
 def default_model(root: strawberry.Parent[Viewer], info: Info) -> Model | None:

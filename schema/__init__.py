@@ -16,13 +16,14 @@ from graphql import (
 from strawberry.types import ExecutionContext
 
 import schema.enums  # noqa: F401  # describes the domain's enums before the types below read them
-from schema.generation import GenerationFinished, GenerationStarted, ReasoningDelta, TextDelta, TextTruncated
+from schema.event import ConversationEvent, ViewerEvent
+from schema.generation import GenerationEvent
 from schema.refusals import HANDLERS
 from schema.roots import Mutation, Query, Subscription
 from schema.scalars import OVERRIDES
 from schema.user import ApiKey, User
 
-EVENTS = [GenerationStarted, TextDelta, TextTruncated, ReasoningDelta, GenerationFinished]
+EVENTS = [event for kind in (GenerationEvent, ConversationEvent, ViewerEvent) for event in kind.__subclasses__()]
 
 
 class GusSchema(strawberry.Schema):

@@ -9,7 +9,7 @@ from domain.conversation.service import Created
 from domain.generation.entity import GenerationSettings as Settings
 from resolvers import conversation as resolve
 from resolvers import generation as resolve_generation
-from schema.lazy import MessageRef
+from schema.lazy import GenerationRef, MessageRef
 from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
@@ -55,6 +55,14 @@ class Conversation(Node):
         resolver=resolve.active_leaf,
         graphql_type=MessageRef | None,
         description="The branch that a client shows after a reload; the same on every device. Null only while empty.",
+    )
+    active_generation = strawberry.field(
+        resolver=resolve.active_generation,
+        graphql_type=GenerationRef | None,
+        description="The run that writes the active leaf, queued or running.",
+    )
+    event_seq: int = strawberry.field(
+        description="Read it with the conversation and pass it to `conversationEvents(after:)`: nothing is missed in between."
     )
     path = strawberry.field(
         resolver=resolve.path,

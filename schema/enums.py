@@ -7,9 +7,10 @@ from enum import Enum
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from domain.conversation.commands import BusyPolicy
 from domain.conversation.entity import ConversationOrder, ConversationState, TitleSource
 from domain.errors import GenerationErrorCode, InputRule, LimitedResource, RefusalCode
-from domain.generation.entity import FinishReason, GenerationStatus, GenerationTrigger
+from domain.generation.entity import AttemptOutcome, FinishReason, GenerationStatus, GenerationTrigger, NoticeCode
 from domain.generation.log import TruncationReason
 from domain.message import MessageRole, MessageStatus
 from domain.model import ModelCapability, ModelHealth, UsageSource
@@ -99,6 +100,7 @@ _describe(
         "LENGTH": "It reached `maxOutputTokens` or the end of its window.",
         "CONTENT_FILTER": "The model server withheld the rest.",
         "USER_STOP": "stopGeneration.",
+        "INTERRUPT": "A newer send took its place.",
         "CANCELLED": "The conversation was deleted.",
         "SERVER_LOST": "The process that ran it was lost.",
         "TIMEOUT": "It took too long.",
@@ -108,7 +110,37 @@ _describe(
 _describe(
     GenerationTrigger,
     "What started a run.",
-    {"SEND": "sendMessage."},
+    {"SEND": "sendMessage.", "CONTINUE": "continueReply."},
+)
+_describe(
+    BusyPolicy,
+    "What a send does while a run is writing the branch that it would extend.",
+    {
+        "REJECT": "ConversationBusy.",
+        "ENQUEUE": "Stands below the pending reply at once, user message and PENDING reply, and is answered in its turn; at most 5.",
+        "INTERRUPT": "Stops the run, keeps its text, and goes on below it.",
+        "BRANCH": "Is answered in parallel, as a sibling of the message that is being answered.",
+    },
+)
+_describe(
+    NoticeCode,
+    "What a notice is about.",
+    {"MODEL_FALLBACK": "The model did not answer, and another one was asked."},
+)
+_describe(
+    AttemptOutcome,
+    "What came of one try at a model server.",
+    {
+        "ANSWERED": "It answered, whole.",
+        "REFUSED_CONNECTION": "No connection.",
+        "TIMED_OUT": "It was silent for too long.",
+        "RATE_LIMITED": "It takes no more requests now.",
+        "SERVER_ERROR": "It failed.",
+        "BAD_RESPONSE": "It refused, or its answer could not be read.",
+        "CUT_OFF": "It broke off.",
+        "CANCELLED": "We hung up.",
+        "CIRCUIT_OPEN": "It was not asked: it had failed again and again.",
+    },
 )
 _describe(
     GenerationErrorCode,
@@ -123,6 +155,7 @@ _describe(
         "FIRST_TOKEN_TIMEOUT": "The model server took too long to begin.",
         "BETWEEN_TOKENS_TIMEOUT": "The model server fell silent; what it said is kept.",
         "TOTAL_TIMEOUT": "The run took longer than a run may.",
+        "CONTEXT_TOO_LARGE": "When its turn came the message no longer fitted the model's window.",
         "SERVER_LOST": "The process that ran it was lost; what was said is kept.",
         "INTERNAL": "A fault of ours.",
     },
@@ -166,6 +199,7 @@ _describe(
         "LIMIT_REACHED": "A cap on stored things.",
         "CONVERSATION_BUSY": "A run is writing the path that the send would extend.",
         "STALE_BRANCH": "`expectedLeaf` is no longer the active leaf.",
+        "NOT_CONTINUABLE": "The reply ended whole, or has gone on meanwhile.",
         "KEY_REUSED": "The idempotency key stands for another call.",
         "CONTEXT_TOO_LARGE": "The message does not fit the model's window.",
         "MODEL_UNAVAILABLE": "The model takes no requests.",

@@ -39,6 +39,22 @@ class GenerationError:
     retry_after: float | None = strawberry.field(description="Seconds; null: unknown.")
 
 
+@of(domain.Notice, name="Notice", description="Something that its user should know, and that is no failure.")
+class Notice:
+    code: domain.NoticeCode = strawberry.field(description="For translations.")
+    message: str = strawberry.field(description="For developers, in English.")
+
+
+@of(domain.ProviderAttempt, name="ProviderAttempt", description="One try at one model server.")
+class ProviderAttempt:
+    provider: str = strawberry.field(description="The model server, by its name in the configuration.")
+    model: str = strawberry.field(description="The `Model.key` that was asked for there.")
+    started_at: datetime = strawberry.field(description="When it was asked.")
+    ended_at: datetime | None = strawberry.field(description="When it had answered, or failed.")
+    outcome: domain.AttemptOutcome = strawberry.field(description="What came of it.")
+    provider_status: int | None = strawberry.field(description="The HTTP status, where there was one.")
+
+
 @of(domain.Generation, name="Generation", description="One run of a model that writes one reply.")
 class Generation(Node):
     conversation = strawberry.field(resolver=resolve.conversation, graphql_type=Conversation, description="Where.")
@@ -56,12 +72,19 @@ class Generation(Node):
     started_at: datetime | None = strawberry.field(description="When it began.")
     first_token_at: datetime | None = strawberry.field(description="When its first token was stored.")
     ended_at: datetime | None = strawberry.field(description="Set exactly when it has ended.")
+    queue_position: int | None = strawberry.field(description="1 for the next to start; null unless QUEUED.")
     latency_ms: int | None = strawberry.field(description="From acceptance to end.")
     time_to_first_token_ms: int | None = strawberry.field(description="From acceptance to the first token.")
     tokens_per_second: float | None = strawberry.field(description="From the first token to the end.")
     usage: Usage | None = strawberry.field(description="Null until it ends, and when the model was never reached.")
     cost: Decimal | None = strawberry.field(description="USD, by the model's prices when it ended.")
-    text_offset: int = strawberry.field(description="Where its text begins in the reply, in UTF-16 code units.")
+    notices: list[Notice] = strawberry.field(description="At most 10.")
+    attempts: list[ProviderAttempt] = strawberry.field(
+        description="Every try, fallbacks and retries; at most 20, set at its end."
+    )
+    text_offset: int = strawberry.field(
+        description="Where its text begins in the reply, in UTF-16 code units: 0, or what continueReply kept."
+    )
     last_seq: int = strawberry.field(description="The end of its log as of now.")
     events = strawberry.field(
         resolver=resolve.events,
@@ -84,9 +107,18 @@ class GenerationEvent:
     )
 
 
-@of(log.GenerationStarted, name="GenerationStarted", description="The model is asked.")
+@of(log.GenerationQueued, name="GenerationQueued", description="It waits; again whenever its position changes.")
+class GenerationQueued(GenerationEvent):
+    position: int = strawberry.field(description="1 for the next to start.")
+
+
+@of(
+    log.GenerationStarted,
+    name="GenerationStarted",
+    description="The model is asked. Again, with a higher attempt, when a process died or a model failed before the first token.",
+)
 class GenerationStarted(GenerationEvent):
-    attempt: int = strawberry.field(description="1; higher after a process died before the first token.")
+    attempt: int = strawberry.field(description="1, and higher each time it starts over.")
     model = strawberry.field(resolver=resolve.started_model, graphql_type=Model, description="Which one.")
 
 
@@ -111,6 +143,21 @@ class TextTruncated(GenerationEvent):
 class ReasoningDelta(GenerationEvent):
     text: str = strawberry.field(description="What is added.")
     offset: int = strawberry.field(description="Where it begins in the reasoning, in UTF-16 code units.")
+
+
+@of(log.NoticeRaised, name="NoticeRaised", description="Something to show beside the reply.")
+class NoticeRaised(GenerationEvent):
+    notice: Notice = strawberry.field(description="What.")
+
+
+@of(
+    log.GenerationSnapshot,
+    name="GenerationSnapshot",
+    description="First, when asked for, or when the range asked for is past retention. Not in the log: `seq` is the last one "
+    "that `reply` includes, before GenerationFinished, which always follows as itself.",
+)
+class GenerationSnapshot(GenerationEvent):
+    reply: Message = strawberry.field(description="As of `seq`: write it over what was assembled.")
 
 
 @of(log.GenerationFinished, name="GenerationFinished", description="Exactly one, always last.")

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from schema.conversation import Conversation
     from schema.generation import Generation, GenerationEventPage
     from schema.message import Message
+    from schema.model import Model
 
 ConversationRef: TypeAlias = Annotated["Conversation", strawberry.lazy("schema.conversation")]
 MessageRef: TypeAlias = Annotated["Message", strawberry.lazy("schema.message")]
 GenerationRef: TypeAlias = Annotated["Generation", strawberry.lazy("schema.generation")]
+ModelRef: TypeAlias = Annotated["Model", strawberry.lazy("schema.model")]
 EventPageRef: TypeAlias = Annotated["GenerationEventPage", strawberry.lazy("schema.generation")]

@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 from domain import message as domain
-from domain.conversation.send import Sent
+from domain.conversation.once import Sent
 from resolvers import message as resolve
 from schema.conversation import Conversation
 from schema.lazy import GenerationRef, MessageRef

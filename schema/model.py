@@ -6,6 +6,7 @@ import strawberry
 
 from domain import model as domain
 from resolvers import model as resolve
+from schema.lazy import ModelRef
 from schema.node import Node
 from schema.of import of
 
@@ -23,6 +24,11 @@ class Model(Node):
     input_price_per_million: Decimal = strawberry.field(description="USD for a million prompt tokens.")
     output_price_per_million: Decimal = strawberry.field(description="USD for a million tokens of answer.")
     health: domain.ModelHealth = strawberry.field(resolver=resolve.health, description="How its server does now.")
+    fallbacks = strawberry.field(
+        resolver=resolve.fallbacks,
+        graphql_type=list[ModelRef],
+        description="Asked in this order when it does not answer; at most 5.",
+    )
     retired: bool = strawberry.field(
         description="Retired models stay readable for old replies and are left out of `Query.models`."
     )

@@ -77,6 +77,11 @@ class StaleBranch(Refusal):
     current_leaf: Message | None = strawberry.field(description="Show this one. Null: the conversation is empty.")
 
 
+@of(errors.NotContinuable, name="NotContinuable", description="The reply ended whole, or has gone on meanwhile.")
+class NotContinuable(Refusal):
+    current_reply: Message = strawberry.field(description="As it is now.")
+
+
 @of(errors.KeyReused, name="KeyReused", description="The idempotency key stands for another mutation or other input.")
 class KeyReused(Refusal):
     idempotency_key: str = strawberry.field(description="The key.")

@@ -11,6 +11,7 @@ import resolvers.model as on_model
 import resolvers.node as on_node
 import resolvers.user as on_user
 from schema.conversation import Conversation, CreateConversationSuccess, DeleteConversationSuccess
+from schema.event import ConversationEvent, ViewerEvent
 from schema.generation import Generation, GenerationEvent, StopGenerationSuccess
 from schema.message import Message, SendMessageSuccess
 from schema.model import Model
@@ -23,6 +24,7 @@ from schema.refusals import (
     LimitReached,
     ModelUnavailable,
     NotAllowed,
+    NotContinuable,
     NotFound,
     ServerDraining,
     StaleBranch,
@@ -48,6 +50,18 @@ SendMessageResult: TypeAlias = Annotated[
     | ModelUnavailable
     | ServerDraining,
     strawberry.union("SendMessageResult", description="What sendMessage answers."),
+]
+ContinueReplyResult: TypeAlias = Annotated[
+    SendMessageSuccess
+    | InvalidInput
+    | NotFound
+    | ConversationBusy
+    | NotContinuable
+    | KeyReused
+    | ContextTooLarge
+    | ModelUnavailable
+    | ServerDraining,
+    strawberry.union("ContinueReplyResult", description="What continueReply answers."),
 ]
 StopGenerationResult: TypeAlias = Annotated[
     StopGenerationSuccess | NotFound,
@@ -116,6 +130,11 @@ class Mutation:
         graphql_type=SendMessageResult,
         description="Stores what the viewer says and starts the reply: follow `generation` by `generationEvents`.",
     )
+    continue_reply = strawberry.mutation(
+        resolver=on_message.continue_reply,
+        graphql_type=ContinueReplyResult,
+        description="Goes on with a reply that was stopped, interrupted or cut by length; its text is kept to the byte.",
+    )
     stop_generation = strawberry.mutation(
         resolver=on_generation.stop_generation,
         graphql_type=StopGenerationResult,
@@ -142,4 +161,14 @@ class Subscription:
         graphql_type=GenerationEvent,
         description="Replays every event after `after`, tails until GenerationFinished, completes. "
         "Any process, any device, during or after the run. An unknown id is one error NOT_FOUND; `after` past the end, BAD_VARIABLES.",
+    )
+    conversation_events = strawberry.subscription(
+        resolver=on_conversation.conversation_events,
+        graphql_type=ConversationEvent,
+        description="Tree changes of one conversation for other tabs and devices: no tokens. Completes when it is deleted.",
+    )
+    viewer_events = strawberry.subscription(
+        resolver=on_user.viewer_events,
+        graphql_type=ViewerEvent,
+        description="What a sidebar needs, over all conversations; one per tab. No cursor: each (re)connect begins with ViewerSnapshot.",
     )

@@ -16,6 +16,7 @@ from server.graphiql import GraphiQL, load_graphiql
 from server.graphql import GraphQLTransport
 from server.health import health_handlers
 from server.models_file import Catalogue
+from server.node import Worker
 from server.settings import Settings
 
 
@@ -42,14 +43,14 @@ class Running:
         await self.gus.database.fetchrow("SELECT 1")
 
 
-def create_app(settings: Settings, *, database_url: str, catalogue: Catalogue) -> Litestar:
+def create_app(settings: Settings, *, database_url: str, catalogue: Catalogue, worker: Worker) -> Litestar:
     running = Running()
     graphiql = load_graphiql(settings.dev_key)
     transport = _transport(settings, running, graphiql)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with composed(settings, database_url, catalogue) as gus:
+        async with composed(settings, database_url, catalogue, worker) as gus:
             running.opened = gus
             yield
             await transport.drain()

@@ -1,26 +1,33 @@
 """The composition root: every part is made here, once, and opened and closed in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from domain.conversation.continuing import Continuations
+from domain.conversation.events import ConversationFollowers, ViewerFollowers
+from domain.conversation.once import Once
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.conversation.upkeep import Upkeep
 from domain.generation.follow import Followers, LogReader
+from domain.generation.log import Line
+from domain.generation.prepare import StoredPreparation
 from domain.generation.run import RunPolicy
 from domain.generation.runs import Node, Runs
 from domain.generation.service import Generations
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.message import Messages
-from domain.model import Models
+from domain.model import Model, Models
 from domain.user import Users
-from domain.world import NodeId, RealWorld, UserId
+from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
+from providers.llama import PROVIDER
+from repositories.conversation.events import SqlEvents
 from repositories.conversation.store import SqlConversations
 from repositories.database import Database, QueryLogger, open_database
 from repositories.generation.log import SqlTokenLog
@@ -30,7 +37,7 @@ from repositories.notify import Notices
 from repositories.user import SqlUsers
 from resolvers.context import Services
 from server.models_file import Catalogue
-from server.node import kept_node_id
+from server.node import Worker
 from server.settings import Settings
 
 DEVELOPER = UserId(UUID("00000000-0000-7000-8000-000000000001"))
@@ -54,31 +61,44 @@ async def composed(
         database = await stack.enter_async_context(open_database(database_url, settings.database_pool, query_logger))
         servers = await stack.enter_async_context(ConfiguredServers(catalogue.servers))
         notices = Notices(settings.listen_url or database_url)
-        gus = await _assemble(stack, settings, database, notices, Models(catalogue.models, servers))
+        gus = await _assemble(
+            stack,
+            settings,
+            database,
+            notices,
+            Models(catalogue.models, servers),
+            _node(settings, worker, catalogue.models),
+        )
         if settings.dev_key is not None:
             await gus.services.users.keep_development_key(DEVELOPER, settings.dev_key)
         yield gus
 
 
 async def _assemble(
-    stack: AsyncExitStack, settings: Settings, database: Database, notices: Notices, models: Models
+    stack: AsyncExitStack, settings: Settings, database: Database, notices: Notices, models: Models, node: Node
 ) -> Gus:
     world = RealWorld()
     conversations, messages = SqlConversations(database, world), SqlMessages(database)
-    generations, log = SqlGenerations(database), SqlTokenLog(database)
+    generations, log, events = SqlGenerations(database), SqlTokenLog(database), SqlEvents(database)
     wakes = Wakes(notices.tell)
     writer = LogWriter(log, wakes)
     reader = LogReader(log, writer)
-    runs = Runs(log, writer, wakes, models, _node(settings, world), RunPolicy())
+    preparation = StoredPreparation(messages, models)
+    runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
+    followers = Followers(generations, messages, reader, wakes, world)
+    once = Once(conversations, messages, generations, runs, wakes)
     services = Services(
         users=Users(SqlUsers(database), world, settings.secret_key),
         models=models,
         conversations=Conversations(conversations, models, runs, world),
-        sends=Sends(conversations, messages, generations, models=models, runs=runs, world=world),
+        sends=Sends(conversations, messages, once, models=models, runs=runs, following=followers, world=world),
+        continuations=Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world),
+        conversation_followers=ConversationFollowers(events, wakes, world),
+        viewer_followers=ViewerFollowers(events, wakes, world),
         messages=Messages(messages),
-        generations=Generations(generations, log, Followers(generations, reader, wakes), runs),
+        generations=Generations(generations, log, followers, runs),
     )
-    upkeep = Upkeep(conversations, world)
+    upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     await stack.enter_async_context(_in_background(writer.run(), reader.run(), upkeep.run(), notices.run(wakes.hear)))
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, database)
@@ -95,6 +115,20 @@ async def _in_background(*work: Coroutine[None, None, None]) -> AsyncIterator[No
                 task.cancel()
 
 
-def _node(settings: Settings, world: RealWorld) -> Node:
-    node_id = NodeId(world.new_id()) if settings.production else kept_node_id(settings.data_dir, world)
-    return Node(node_id, timedelta(seconds=settings.lease_seconds), grace=timedelta(seconds=settings.grace_seconds))
+def _node(settings: Settings, worker: Worker, models: Iterable[Model]) -> Node:
+    lease, grace = timedelta(seconds=settings.lease_seconds), timedelta(seconds=settings.grace_seconds)
+    return Node(worker.node_id, _lines(models, worker.host), lease=lease, grace=grace)
+
+
+def _lines(models: Iterable[Model], host: UUID) -> tuple[Line, ...]:
+    """One per model server: its smallest `max_concurrency` binds all of its models."""
+    of_server: dict[str, list[Model]] = {}
+    for model in models:
+        of_server.setdefault(model.provider, []).append(model)
+    return tuple(_line(provider, served, host) for provider, served in of_server.items())
+
+
+def _line(provider: str, served: list[Model], host: UUID) -> Line:
+    capacities = [model.max_concurrency for model in served if model.max_concurrency is not None]
+    name = f"{provider}@{host}" if provider == PROVIDER else provider
+    return Line(name, tuple(model.key for model in served), min(capacities, default=None))

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.conversation.upkeep import Retention
 from domain.user import KEY_PREFIX, new_secret
 
 PREFIX = "GUS_"
@@ -109,6 +110,12 @@ class Settings(BaseSettings):
     grace_seconds: int = Field(
         default=10, ge=0, le=600, description="How long running answers and open connections may go on after SIGTERM."
     )
+    log_retention_minutes: int = Field(
+        default=60,
+        ge=1,
+        le=525_600,
+        description="How long the token log of a finished answer is kept; then its stored text answers, and the log only by snapshot.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
     )
@@ -116,6 +123,10 @@ class Settings(BaseSettings):
     @property
     def production(self) -> bool:
         return self.env is Environment.PRODUCTION
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(token_logs=timedelta(minutes=self.log_retention_minutes))
 
     @property
     def lease(self) -> timedelta:

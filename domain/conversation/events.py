@@ -76,6 +76,28 @@ class Touch:
     removed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ViewerSnapshot:
+    """Look at the whole list again."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationTouched:
+    at: datetime
+    conversation_id: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRemoved:
+    at: datetime
+    conversation_id: ConversationId
+
+
+ViewerEvent = ViewerSnapshot | ConversationTouched | ConversationRemoved
+
+
 class EventStore(Protocol):
     async def events(self, owner: UserId, conversation_id: ConversationId, after: int, limit: int) -> EventSlice | None:
         """In one snapshot. None: not there, not theirs, or deleted."""
@@ -126,14 +148,14 @@ class ConversationFollowers:
 class ViewerFollowers:
     """For a sidebar: which conversations to look at again. No cursor: each follower begins with a snapshot."""
 
-    def __init__(self, store: EventStore, wakes: Wakes) -> None:
-        self._store, self._wakes = store, wakes
+    def __init__(self, store: EventStore, wakes: Wakes, world: World) -> None:
+        self._store, self._wakes, self._world = store, wakes, world
 
-    async def follow(self, viewer: Viewer) -> AsyncGenerator[Touch | None, None]:
-        """None first: the snapshot. Then each touch once; of several in one conversation the latest is enough."""
+    async def follow(self, viewer: Viewer) -> AsyncGenerator[ViewerEvent, None]:
+        """ViewerSnapshot first; then each change once, of several in one conversation only the latest."""
         with self._wakes.watching(viewer.id) as woken:
             shown = await self._recent(viewer)
-            yield None
+            yield ViewerSnapshot(self._world.now())
             while True:
                 await wait_at_most(woken, POLL)
                 woken.clear()
@@ -141,8 +163,12 @@ class ViewerFollowers:
                 for conversation_id, touch in recent.items():
                     before = shown.get(conversation_id)
                     if before is None or (touch.seq, touch.removed) > (before.seq, before.removed):
-                        yield touch
+                        yield self._event(touch)
                 shown = recent
+
+    def _event(self, touch: Touch) -> ViewerEvent:
+        kind = ConversationRemoved if touch.removed else ConversationTouched
+        return kind(self._world.now(), touch.conversation_id)
 
     async def _recent(self, viewer: Viewer) -> dict[ConversationId, Touch]:
         """What lies further back than RECENT was shown: it is longer than any commit takes."""

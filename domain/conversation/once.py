@@ -15,6 +15,7 @@ from domain.generation.entity import Generation
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
+from domain.generation.wakes import Wakes
 from domain.message import Message, MessageStore
 from domain.user import Viewer
 from domain.world import ConversationId, GenerationId, MessageId
@@ -47,10 +48,15 @@ class Written:
 
 class Once:
     def __init__(
-        self, conversations: ConversationStore, messages: MessageStore, generations: GenerationStore, runs: Runs
+        self,
+        conversations: ConversationStore,
+        messages: MessageStore,
+        generations: GenerationStore,
+        runs: Runs,
+        wakes: Wakes,
     ) -> None:
         self._conversations, self._messages, self._generations = conversations, messages, generations
-        self._runs = runs
+        self._runs, self._wakes = runs, wakes
 
     async def do(self, viewer: Viewer, command: Command, write: Callable[[], Awaitable[Written | None]]) -> Sent:
         """`write` checks, plans and writes all of it or nothing; None from it: the key was taken meanwhile."""
@@ -70,6 +76,7 @@ class Once:
     async def _start(self, writing: Coroutine[None, None, Written | None]) -> Written | None:
         written = await writing
         if written is not None:
+            self._wakes.wake([written.sent.conversation.id, written.sent.conversation.owner_id])
             if written.order is not None:
                 self._runs.start(written.order)
             else:

@@ -1,11 +1,14 @@
-"""What time does to conversations: deleted ones are purged in small batches, remembered keys are forgotten."""
+"""What time does to conversations: deleted ones are purged in small batches, keys and old logs are forgotten."""
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 
+from domain.conversation.events import EventStore
 from domain.conversation.store import ConversationStore
 from domain.errors import Unavailable
+from domain.generation.log import GenerationStore
 from domain.world import World
 
 logger = logging.getLogger("gus.upkeep")
@@ -15,9 +18,25 @@ PERIOD = timedelta(seconds=30)
 PURGED_AT_ONCE = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long logs are kept: a run's after its end, then its stored reply answers; a conversation's events."""
+
+    token_logs: timedelta = timedelta(hours=1)
+    conversation_events: timedelta = timedelta(days=7)
+
+
 class Upkeep:
-    def __init__(self, store: ConversationStore, world: World) -> None:
-        self._store, self._world = store, world
+    def __init__(
+        self,
+        store: ConversationStore,
+        generations: GenerationStore,
+        events: EventStore,
+        world: World,
+        retention: Retention,
+    ) -> None:
+        self._store, self._generations, self._events = store, generations, events
+        self._world, self._retention = world, retention
 
     async def run(self) -> None:
         """For ever; any number of processes may do so side by side."""
@@ -32,4 +51,8 @@ class Upkeep:
         await self._store.forget_keys(self._world.now() - KEYS_REMEMBERED)
         # Small batches: one cascade over a long conversation would make every writer wait for seconds.
         while await self._store.purge_deleted(PURGED_AT_ONCE) > 0:
+            continue
+        while await self._generations.compact(self._retention.token_logs, PURGED_AT_ONCE) > 0:
+            continue
+        while await self._events.forget_events(self._retention.conversation_events, PURGED_AT_ONCE) > 0:
             continue

@@ -233,7 +233,7 @@ class Run:
         previous = self._out.last_seq
         if await finish_patiently(self._log, order.generation, self._model, ending, previous=previous, cut_to=cut_to):
             self._on_awaited()
-        self._wakes.wake([order.generation.id, order.generation.conversation_id])
+        self._wakes.wake([order.generation.id, order.generation.conversation_id, order.generation.owner_id])
 
     async def _text_through(self, seq: int | None) -> str:
         entries = await read_all(self._log, self._order.generation.id)

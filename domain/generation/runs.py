@@ -251,4 +251,4 @@ class Runs:
         model = self._models.recorded(generation.model_key)
         if await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq):
             self.call_next()
-        self._wakes.wake([generation.id, generation.conversation_id])
+        self._wakes.wake([generation.id, generation.conversation_id, generation.owner_id])
