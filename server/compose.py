@@ -54,21 +54,20 @@ class Gus:
 
 @asynccontextmanager
 async def composed(
-    settings: Settings, database_url: str, catalogue: Catalogue, *, query_logger: QueryLogger | None = None
+    settings: Settings,
+    database_url: str,
+    catalogue: Catalogue,
+    worker: Worker,
+    *,
+    query_logger: QueryLogger | None = None,
 ) -> AsyncIterator[Gus]:
     """Everything is closed in reverse: runs first, which still need their log, the database last."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(database_url, settings.database_pool, query_logger))
         servers = await stack.enter_async_context(ConfiguredServers(catalogue.servers))
         notices = Notices(settings.listen_url or database_url)
-        gus = await _assemble(
-            stack,
-            settings,
-            database,
-            notices,
-            Models(catalogue.models, servers),
-            _node(settings, worker, catalogue.models),
-        )
+        models, node = Models(catalogue.models, servers), _node(settings, worker, catalogue.models)
+        gus = await _assemble(stack, settings, database, notices, models, node)
         if settings.dev_key is not None:
             await gus.services.users.keep_development_key(DEVELOPER, settings.dev_key)
         yield gus
