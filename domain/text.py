@@ -20,5 +20,10 @@ def excerpt(text: str, limit_units: int) -> str:
     return cut(" ".join(text[: 4 * limit_units].split()), limit_units)
 
 
+def storable(text: str) -> bool:
+    """No column takes NUL or half of a surrogate pair."""
+    return NUL not in text and not has_lone_surrogate(text)
+
+
 def has_lone_surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)

@@ -19,6 +19,7 @@ from domain.errors import (
     NotAuthenticated,
     NotFound,
 )
+from domain.text import storable
 from domain.world import ApiKeyId, UserId, World
 
 KEY_PREFIX = "gus_"
@@ -174,6 +175,14 @@ class Users:
         if len(name) > LONGEST_NAME:
             problems.append(
                 InputProblem(InputRule.TOO_LONG, ("input", "name"), f"At most {LONGEST_NAME} characters.", LONGEST_NAME)
+            )
+        if not storable(name):
+            problems.append(
+                InputProblem(
+                    InputRule.FORBIDDEN_CHARACTER,
+                    ("input", "name"),
+                    "NUL and halves of surrogate pairs cannot be stored.",
+                )
             )
         if expires_at is not None and expires_at <= self._world.now():
             problems.append(

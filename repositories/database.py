@@ -1,94 +1,128 @@
-"""The open database: one pool for Tortoise and for hand-written SQL, and the errors that the domain knows."""
+"""The open database: one pool for Tortoise and for hand-written SQL."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
-from asyncpg.connection import LoggedQuery
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext, get_current_context
-from tortoise.exceptions import DBConnectionError, OperationalError
 
-from domain.errors import Unavailable, Unstorable
+from repositories.errors import errors_of_the_domain
+from repositories.pool import QueryLogger, behind_a_pooler, milliseconds, tortoise_config
 
-QueryLogger = Callable[[LoggedQuery], None]
+__all__ = ["Database", "QueryLogger", "Session", "open_database"]
 
-LONGEST_WAIT_FOR_A_CONNECTION = timedelta(seconds=5)
-LONGEST_STATEMENT = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=5)
 
-_GONE = (
-    OSError,
-    TimeoutError,
-    DBConnectionError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
 
+class Session:
+    """One connection of the pool. Every method raises Unavailable and Unstorable."""
 
-class Database:
-    """`patience`: how long a transaction waits for a lock."""
-
-    def __init__(self, client: AsyncpgDBClient, pool: asyncpg.Pool, patience: timedelta) -> None:
-        self._client, self._pool, self.patience = client, pool, patience
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
 
     async def fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
-        async with self.connection() as connection:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-            return rows
+        with errors_of_the_domain():
+            rows: list[asyncpg.Record] = await self._connection.fetch(sql, *values)
+        return rows
 
     async def fetchrow(self, sql: str, *values: object) -> asyncpg.Record | None:
-        async with self.connection() as connection:
-            return await connection.fetchrow(sql, *values)
+        with errors_of_the_domain():
+            return await self._connection.fetchrow(sql, *values)
 
     async def execute(self, sql: str, *values: object) -> int:
         """How many rows it touched."""
-        async with self.connection() as connection:
-            status: str = await connection.execute(sql, *values)
-            return int(status.rsplit(" ", 1)[-1])
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Each statement commits by itself. Raises Unavailable, Unstorable."""
         with errors_of_the_domain():
-            async with self._pool.acquire(timeout=LONGEST_WAIT_FOR_A_CONNECTION.total_seconds()) as connection:
-                yield connection
+            status: str = await self._connection.execute(sql, *values)
+        return int(status.rsplit(" ", 1)[-1])
+
+    async def begin(self, patience: timedelta) -> None:
+        """One round trip for both, which asyncpg's own transaction() would make two."""
+        with errors_of_the_domain():
+            await self._connection.execute(f"BEGIN; SET LOCAL lock_timeout = {milliseconds(patience)}")
+
+    async def commit(self) -> None:
+        with errors_of_the_domain():
+            await self._connection.execute("COMMIT")
+
+    async def roll_back(self) -> None:
+        """Whatever state the connection is in: one that cannot is closed, which does the same."""
+        try:
+            await self._connection.execute("ROLLBACK")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            with suppress(asyncpg.InterfaceError):  # it is gone already
+                self._connection.terminate()
+
+
+class Database:
+    """`patience`: how long to wait for a connection, and in a transaction for a lock.
+
+    `pooled`: behind a transaction pooler. The driver prepares and executes a statement in two steps, which outside of a
+    transaction may reach two sessions: so there every statement stands in one.
+    """
+
+    def __init__(self, client: AsyncpgDBClient, pool: asyncpg.Pool, patience: timedelta, *, pooled: bool) -> None:
+        self._client, self._pool, self.patience, self._pooled = client, pool, patience, pooled
+
+    async def fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        async with self.session() as session:
+            return await session.fetch(sql, *values)
+
+    async def fetchrow(self, sql: str, *values: object) -> asyncpg.Record | None:
+        async with self.session() as session:
+            return await session.fetchrow(sql, *values)
+
+    async def execute(self, sql: str, *values: object) -> int:
+        """How many rows it touched."""
+        async with self.session() as session:
+            return await session.execute(sql, *values)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """Commits at its end; waits for a lock no longer than `patience`. Raises Unavailable, Unstorable."""
-        async with self.connection() as connection:
-            # One round trip for both, which asyncpg's own transaction() would make two.
-            await connection.execute(f"BEGIN; SET LOCAL lock_timeout = {_ms(self.patience)}")
+    async def session(self) -> AsyncIterator[Session]:
+        """Each statement commits by itself. Raises Unavailable."""
+        async with self.transaction() if self._pooled else self._connected() as session:
+            yield session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """Commits at its end, rolls back when left by an exception. Raises Unavailable."""
+        async with self._connected() as session:
+            await session.begin(self.patience)
             try:
-                yield connection
+                yield session
             except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+                await session.roll_back()
                 raise
-            await connection.execute("COMMIT")
+            await session.commit()
 
     @asynccontextmanager
-    async def rows(self) -> AsyncIterator[AsyncpgDBClient]:
+    async def rows(self) -> AsyncIterator[BaseDBAsyncClient]:
         """The same pool for Tortoise, to be named in `using_db`. Raises Unavailable, Unstorable."""
         with errors_of_the_domain():
-            yield self._client
+            if not self._pooled:
+                yield self._client
+                return
+            async with self._client._in_transaction() as client:
+                yield client
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Session]:
+        with errors_of_the_domain():
+            connection = await self._pool.acquire(timeout=self.patience.total_seconds())
+        try:
+            yield Session(connection)
+        finally:
+            with errors_of_the_domain():
+                await self._pool.release(connection)
 
 
 @asynccontextmanager
 async def open_database(
     url: str, pool_size: int, query_logger: QueryLogger | None = None, *, patience: timedelta = PATIENCE
 ) -> AsyncIterator[Database]:
-    """`?statement_cache_size=0` in the URL is for a transaction pooler. Raises Unavailable."""
+    """Raises Unavailable when nothing answers."""
     alone = get_current_context() is None
     with TortoiseContext() as context:
         # Request tasks do not inherit the lifespan's context: without the fallback Tortoise finds no database there.
@@ -100,87 +134,6 @@ async def open_database(
             async with client.acquire_connection() as connection:
                 await connection.execute("SELECT 1")
         assert client._pool is not None
-        yield Database(client, client._pool, patience)
+        yield Database(client, client._pool, patience, pooled=behind_a_pooler(url))
     finally:
         await context.close_connections()
-
-
-def tortoise_config(url: str, pool_size: int = 1, query_logger: QueryLogger | None = None) -> dict[str, Any]:
-    credentials = _pool_options(url, pool_size, query_logger)
-    return {
-        "connections": {"default": {"engine": "repositories.engine", "credentials": credentials}},
-        "apps": {
-            "gus": {
-                "models": ["repositories.tables"],
-                "default_connection": "default",
-                "migrations": "repositories.migrations",
-            }
-        },
-    }
-
-
-def _pool_options(url: str, pool_size: int, query_logger: QueryLogger | None) -> dict[str, Any]:
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    cache = int(query.pop("statement_cache_size", 256))
-    return {
-        "url": urlunsplit(parts._replace(query=urlencode(query))),
-        "minsize": min(2, pool_size),
-        "maxsize": pool_size,
-        "timeout": 10,
-        "command_timeout": LONGEST_STATEMENT.total_seconds(),
-        "statement_cache_size": cache,
-        "server_settings": _session(pooled=cache == 0),
-        "init": _logging_to(query_logger) if query_logger else None,
-        "reset": _nothing_to_reset,
-    }
-
-
-def _session(*, pooled: bool) -> dict[str, str]:
-    """What a pooler refuses at the start of a session: there the server's own settings hold.
-
-    JIT and a plan for each value cost more than they give in statements of a millisecond: every plan is a walk along
-    the same indexes whatever the values, which the tests assert.
-    """
-    if pooled:
-        return {}
-    return {
-        "application_name": "gus",
-        "timezone": "UTC",
-        "jit": "off",
-        "plan_cache_mode": "force_generic_plan",
-        "statement_timeout": str(_ms(LONGEST_STATEMENT)),
-        "idle_in_transaction_session_timeout": str(_ms(LONGEST_STATEMENT)),
-    }
-
-
-def _logging_to(query_logger: QueryLogger) -> Callable[[asyncpg.Connection], Any]:
-    async def init(connection: asyncpg.Connection) -> None:
-        connection.add_query_logger(query_logger)
-
-    return init
-
-
-async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
-    """Sessions are never changed but by SET LOCAL: asyncpg's own reset would cost each operation a round trip."""
-
-
-@contextmanager
-def errors_of_the_domain() -> Iterator[None]:
-    try:
-        yield
-    except _GONE as error:
-        raise Unavailable("The database does not answer now: try again.") from error
-    except asyncpg.InterfaceError as error:
-        if "clos" not in str(error):  # "connection is closed", "pool is closing"; all else is a bug of ours
-            raise
-        raise Unavailable("The database does not answer now: try again.") from error
-    except (asyncpg.DataError, OperationalError) as error:
-        if isinstance(error, OperationalError) and not isinstance(error.__cause__, asyncpg.DataError):
-            raise
-        # The driver's words hold the value.
-        raise Unstorable("A value does not fit its column.") from None
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)

@@ -9,7 +9,8 @@ from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
 from tortoise.transactions import in_transaction
 
-from repositories.database import errors_of_the_domain, tortoise_config
+from repositories.errors import errors_of_the_domain
+from repositories.pool import tortoise_config
 
 NOTHING = "__first__"
 EVERYTHING = "__latest__"
@@ -24,6 +25,7 @@ async def migrate(url: str) -> list[str]:
 async def pending(url: str) -> list[str]:
     """The names of the migrations that `migrate` would apply. Raises Unavailable."""
     async with _client(url) as client:
+        await client.execute_query("SELECT 1")  # Tortoise takes a database that does not answer for an empty one
         return [step.migration.name for step in await _executor(client).plan()]
 
 
@@ -43,7 +45,7 @@ async def move_to(url: str, target: str) -> list[str]:
 async def _client(url: str) -> AsyncIterator[BaseDBAsyncClient]:
     with errors_of_the_domain():
         async with TortoiseContext() as context:
-            await context.init(config=tortoise_config(url))
+            await context.init(config=tortoise_config(url, longest=None))
             yield context.db()
 
 

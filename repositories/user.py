@@ -22,6 +22,8 @@ UPDATE api_keys SET last_used_at = now()
 WHERE id = (SELECT id FROM api_keys WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)
 """
 
+_COUNT_LIVE = "SELECT count(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL"
+
 _ADD_KEY = """
 INSERT INTO api_keys (id, user_id, name, prefix, digest, can_manage, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -55,15 +57,14 @@ class SqlUsers:
         return user, to_key(row)
 
     async def add_key(self, key: ApiKey, digest: bytes, *, most: int) -> int | None:
-        async with self._database.transaction() as connection:
+        async with self._database.transaction() as session:
             # The user's row lock lets two requests count one after the other.
-            await connection.execute("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", key.user_id)
-            active: int = await connection.fetchval(
-                "SELECT count(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL", key.user_id
-            )
+            await session.fetch("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", key.user_id)
+            [row] = await session.fetch(_COUNT_LIVE, key.user_id)
+            active: int = row["count"]
             if active >= most:
                 return active
-            await connection.execute(_ADD_KEY, *_values(key, digest))
+            await session.execute(_ADD_KEY, *_values(key, digest))
             return None
 
     async def keep_key(self, key: ApiKey, digest: bytes) -> None:

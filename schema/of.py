@@ -9,7 +9,7 @@ def of(entity: type, *, name: str, description: str) -> Callable[[type], type]:
     """A strawberry type whose objects are instances of `entity`; fields without a resolver are its attributes."""
 
     def declare(cls: type) -> type:
-        cls.is_type_of = classmethod(lambda _cls, root, _info: isinstance(root, entity))  # type: ignore[attr-defined]  # Strawberry reads it
+        cls.is_type_of = classmethod(lambda cls, root, _info: isinstance(root, (entity, cls)))  # type: ignore[attr-defined]  # Strawberry reads it
         cls.__entity__ = entity  # type: ignore[attr-defined]  # for the test that every attribute exists
         return strawberry.type(cls, name=name, description=description)
 

@@ -1,5 +1,6 @@
 """Refusals: what a mutation answers instead of doing it. The one place where a domain refusal becomes a GraphQL value."""
 
+import dataclasses
 from typing import Any
 
 import strawberry
@@ -123,9 +124,11 @@ class Handler:
 
     def __init__(self, exception_type: type[errors.Refusal], error_type: type) -> None:
         self.exception_type, self.error_type = exception_type, error_type
+        self._fields = [field.name for field in dataclasses.fields(error_type)]
 
-    def handle(self, exception: errors.Refusal, *, field: Any, info: Any) -> errors.Refusal:
-        return exception
+    def handle(self, exception: errors.Refusal, *, field: Any, info: Any) -> object:
+        # A copy of its fields: graphql-core raises what is an Exception, also when it is returned.
+        return self.error_type(**{name: getattr(exception, name) for name in self._fields})
 
 
 HANDLERS = [Handler(refusal, declared) for refusal, declared in TYPES.items()]

@@ -10,7 +10,8 @@ LONGEST_DECIMAL = 40
 
 
 def _time_out(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    # Not strftime, whose %Y writes the year 99 in two digits.
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _time_in(value: object) -> datetime:

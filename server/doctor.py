@@ -130,13 +130,13 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with opened_database(settings) as url:
             with reachable(url):
-                yield await _version(url)
+                yield await _version(url, settings)
                 yield await _migrations(url, settings)
     except CannotStart as refusal:
         yield Finding("database", False, str(refusal))
 
 
-async def _version(url: str) -> Finding:
+async def _version(url: str, settings: Settings) -> Finding:
     from repositories.database import open_database
 
     async with open_database(url, 1) as database:
@@ -145,9 +145,10 @@ async def _version(url: str) -> Finding:
         )
     assert row is not None
     number, name = row
+    place = "embedded" if settings.database_url is None else f"at {without_password(url)}"
     if number >= OLDEST_POSTGRES:
-        return Finding("database", True, f"PostgreSQL {name} at {without_password(url)}")
-    return Finding("database", False, f"PostgreSQL {name} at {without_password(url)} is too old: gus needs 15 or later")
+        return Finding("database", True, f"PostgreSQL {name}, {place}")
+    return Finding("database", False, f"PostgreSQL {name}, {place}, is too old: gus needs 15 or later")
 
 
 async def _migrations(url: str, settings: Settings) -> Finding:

@@ -53,7 +53,7 @@ async def _make_template(url: str) -> None:
 
 async def _fresh(url: str, template: str) -> AsyncIterator[str]:
     name = f"test_{uuid4().hex}"
-    await _execute(url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _execute(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
         yield named(url, name)
     finally:

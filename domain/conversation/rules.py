@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from domain.errors import InputProblem, InputRule, InvalidInput
 from domain.generation.entity import GenerationSettings
 from domain.model import Model, Models
-from domain.text import NUL, has_lone_surrogate, units
+from domain.text import storable, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ class Problems:
         if not text.strip():
             self.add(InputRule.EMPTY, path, "Say something: white space alone is not enough.")
         self.length(text, path, limit)
-        if NUL in text or has_lone_surrogate(text):
+        self.storable(text, path)
+
+    def storable(self, text: str, path: Sequence[str]) -> None:
+        if not storable(text):
             self.add(
                 InputRule.FORBIDDEN_CHARACTER, path, "NUL and halves of surrogate pairs cannot be stored: remove them."
             )
@@ -97,3 +100,4 @@ def _check_stop(problems: Problems, stop: Sequence[str], path: Sequence[str]) ->
         if not sequence:
             problems.add(InputRule.EMPTY, (*path, str(index)), "A stop sequence has at least one character.")
         problems.length(sequence, (*path, str(index)), LIMITS.stop_length)
+        problems.storable(sequence, (*path, str(index)))

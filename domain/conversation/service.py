@@ -17,6 +17,7 @@ from domain.errors import KeyReused, NotFound
 from domain.generation.runs import Runs
 from domain.model import Models
 from domain.page import Page, PageArgs
+from domain.text import storable
 from domain.user import Viewer
 from domain.world import ConversationId, UserId, World
 
@@ -37,6 +38,8 @@ class Conversations:
     async def listed(
         self, viewer: Viewer, having: ConversationFilter, order: ConversationOrder, page: PageArgs
     ) -> Page[Conversation]:
+        if not all(map(storable, (*having.tags, having.title_contains or ""))):
+            return Page((), has_next_page=False, has_previous_page=False)
         return await self._store.listed(viewer.id, having, order, page)
 
     async def create(self, viewer: Viewer, command: CreateConversation) -> Created:
@@ -78,7 +81,8 @@ class Conversations:
 
 async def recall(store: ConversationStore, viewer: Viewer, key: str, made_of: bytes) -> Remembered | None:
     """Raises KeyReused."""
-    done = await store.recall(viewer.id, key)
+    # A key that cannot be stored never was: the rules of the input refuse it.
+    done = await store.recall(viewer.id, key) if storable(key) else None
     if done is not None and done.fingerprint != made_of:
         raise KeyReused(key)
     return done

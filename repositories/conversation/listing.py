@@ -9,6 +9,7 @@ from asyncpg import Record
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
 from domain.errors import BadPage
 from domain.page import Edge, Page, PageArgs, page_of
+from domain.text import storable
 from domain.world import UserId
 from repositories.conversation.row import to_conversation
 from repositories.database import Database
@@ -93,7 +94,7 @@ def _opened(cursor: str, sorting: _Sorting) -> tuple[object, UUID]:
     row_id, _, key = cursor.partition(" ")
     try:
         if not sorting.timed:
-            return key, UUID(row_id)
+            return (key, UUID(row_id)) if storable(key) else _refused()
         at = datetime.fromisoformat(key)
         return (at, UUID(row_id)) if at.tzinfo else _refused()
     except ValueError:

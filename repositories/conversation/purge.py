@@ -2,9 +2,7 @@
 
 from uuid import UUID
 
-from asyncpg import Connection
-
-from repositories.database import Database
+from repositories.database import Database, Session
 
 # Its runs end first: whoever writes them still writes to their rows.
 _ONE = """
@@ -16,20 +14,15 @@ ORDER BY deleted_at LIMIT 1 FOR UPDATE SKIP LOCKED
 
 _SHOW_NOTHING = "UPDATE conversations SET active_leaf_id = NULL WHERE id = $1 AND active_leaf_id IS NOT NULL"
 
-# The latest first, so that children go before their parents, and a branch with its first message.
-_PURGE_MESSAGES = """
-WITH gone AS (
-  DELETE FROM messages WHERE id IN (
-    SELECT id FROM messages WHERE conversation_id = $1 ORDER BY number DESC LIMIT $2
-  ) RETURNING id, branch_id, depth
-), runs AS (
-  DELETE FROM generations g USING gone WHERE g.reply_id = gone.id RETURNING g.id
-), events AS (
-  DELETE FROM generation_events e USING runs WHERE e.generation_id = runs.id
-), branches AS (
-  DELETE FROM branches b USING gone WHERE b.id = gone.branch_id AND gone.depth = coalesce(b.fork_depth, -1) + 1
-)
-SELECT count(*) FROM gone
+# The latest first: children go before their parents, and a branch goes with its first message.
+_LATEST = "SELECT id, branch_id FROM messages WHERE conversation_id = $1 ORDER BY number DESC LIMIT $2"
+
+_PURGE_RUNS = "DELETE FROM generations WHERE reply_id = ANY($1) RETURNING id"
+_PURGE_EVENTS = "DELETE FROM generation_events WHERE generation_id = ANY($1)"
+_PURGE_MESSAGES = "DELETE FROM messages WHERE id = ANY($1)"
+
+_PURGE_BRANCHES = """
+DELETE FROM branches b WHERE b.id = ANY($1) AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.branch_id = b.id)
 """
 
 _PURGE_CONVERSATION = "DELETE FROM conversations WHERE id = $1"
@@ -39,18 +32,22 @@ async def purge_deleted(database: Database, limit: int) -> int:
     """How many messages and conversations it removed."""
     removed = 0
     while removed < limit:
-        async with database.transaction() as connection:
-            conversation_id = await connection.fetchval(_ONE)
-            if conversation_id is None:
+        async with database.transaction() as session:
+            found = await session.fetchrow(_ONE)
+            if found is None:
                 break
-            removed += await _purge(connection, conversation_id, limit - removed)
+            removed += await _purge(session, found["id"], limit - removed)
     return removed
 
 
-async def _purge(connection: Connection, conversation_id: UUID, limit: int) -> int:
-    await connection.execute(_SHOW_NOTHING, conversation_id)
-    removed: int = await connection.fetchval(_PURGE_MESSAGES, conversation_id, limit)
+async def _purge(session: Session, conversation_id: UUID, limit: int) -> int:
+    await session.execute(_SHOW_NOTHING, conversation_id)
+    latest = await session.fetch(_LATEST, conversation_id, limit)
+    ids = [message["id"] for message in latest]
+    runs = await session.fetch(_PURGE_RUNS, ids)
+    await session.execute(_PURGE_EVENTS, [run["id"] for run in runs])
+    removed = await session.execute(_PURGE_MESSAGES, ids)
+    await session.execute(_PURGE_BRANCHES, list({message["branch_id"] for message in latest}))
     if removed < limit:
-        await connection.execute(_PURGE_CONVERSATION, conversation_id)
-        removed += 1
+        removed += await session.execute(_PURGE_CONVERSATION, conversation_id)
     return removed

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 
-from asyncpg import Connection, Record
+from asyncpg import Record
 
 from domain.conversation.entity import Conversation
 from domain.conversation.store import Draft
@@ -13,6 +13,7 @@ from domain.generation.entity import Generation
 from domain.message import Message, Place
 from domain.world import BranchId, MessageId, NodeId, World
 from repositories.conversation.row import to_conversation
+from repositories.database import Session
 from repositories.generation.row import Kind, settings_json, started_json, to_generation
 from repositories.message.row import COLUMNS, RUN, to_message
 
@@ -97,19 +98,19 @@ SELECT * FROM shown
 
 
 class SqlTree:
-    def __init__(self, connection: Connection, conversation: Conversation, world: World) -> None:
-        self._connection, self._conversation, self._world = connection, conversation, world
+    def __init__(self, session: Session, conversation: Conversation, world: World) -> None:
+        self._session, self._conversation, self._world = session, conversation, world
 
     @property
     def conversation(self) -> Conversation:
         return self._conversation
 
     async def message(self, message_id: MessageId) -> Message | None:
-        row = await self._connection.fetchrow(_MESSAGE, self.conversation.id, message_id)
+        row = await self._session.fetchrow(_MESSAGE, self.conversation.id, message_id)
         return None if row is None else to_message(row, self.conversation.owner_id)
 
     async def unfinished_above(self, message: Message) -> Generation | None:
-        row = await self._connection.fetchrow(
+        row = await self._session.fetchrow(
             _UNFINISHED_ABOVE, self.conversation.id, message.place.branch_id, message.depth
         )
         return None if row is None else to_generation(row)
@@ -117,7 +118,7 @@ class SqlTree:
     async def add(self, drafts: Sequence[Draft], parent: Message | None) -> list[Message]:
         place = _PLACE_OF_ROOT if parent is None else _PLACE_BELOW
         tip_number = self.conversation.message_count + len(drafts)
-        rows: list[Record] = await self._connection.fetch(
+        rows: list[Record] = await self._session.fetch(
             place + _ADD,
             self.conversation.id,
             None if parent is None else parent.id,
@@ -129,7 +130,7 @@ class SqlTree:
         return self._added(drafts, parent, rows)
 
     async def begin(self, generation: Generation, node: NodeId, lease: timedelta) -> Generation:
-        await self._connection.execute(
+        await self._session.execute(
             _BEGIN,
             generation.id,
             generation.conversation_id,
@@ -153,7 +154,7 @@ class SqlTree:
         return replace(generation, last_seq=1)
 
     async def activate(self, leaf: Message, at: datetime) -> Conversation:
-        row = await self._connection.fetchrow(_ACTIVATE, self.conversation.id, leaf.id, leaf.place.branch_id, at)
+        [row] = await self._session.fetch(_ACTIVATE, self.conversation.id, leaf.id, leaf.place.branch_id, at)
         self._conversation = to_conversation(row)
         return self._conversation
 

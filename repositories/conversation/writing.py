@@ -6,15 +6,13 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
-from asyncpg import Connection
-
 from domain.conversation.entity import Conversation
 from domain.conversation.store import Remembered
 from domain.errors import Unavailable
 from domain.world import ConversationId, GenerationId, UserId, World
 from repositories.conversation.row import to_conversation
 from repositories.conversation.tree import SqlTree
-from repositories.database import Database
+from repositories.database import Database, Session
 from repositories.generation.row import settings_json
 
 _REMEMBER = """
@@ -47,7 +45,7 @@ RETURNING g.id
 
 
 class Gates:
-    """One at a time for each idempotency key in this process, so that twins in flight wait without a connection."""
+    """One at a time for each idempotency key in this process, so that twins in flight wait without a session."""
 
     def __init__(self, patience: timedelta) -> None:
         self._patience = patience
@@ -68,19 +66,18 @@ class SqlWriting:
 
     def __init__(self, database: Database, world: World, gates: Gates, stack: AsyncExitStack) -> None:
         self._database, self._world, self._gates, self._stack = database, world, gates, stack
-        self._begun: Connection | None = None
+        self._begun: Session | None = None
 
     async def remember(self, owner: UserId, key: str, remembered: Remembered) -> bool:
         if self._begun is None:
             await self._gates.enter(owner, key, self._stack)
         ids = json.dumps({name: str(value) for name, value in remembered.ids.items()})
-        connection = await self._connection()
-        stored: str = await connection.execute(_REMEMBER, owner, key, remembered.fingerprint, ids)
-        return stored == "INSERT 0 1"
+        session = await self._session()
+        return await session.execute(_REMEMBER, owner, key, remembered.fingerprint, ids) == 1
 
     async def open(self, conversation: Conversation) -> SqlTree:
-        connection = await self._connection()
-        await connection.execute(
+        session = await self._session()
+        await session.execute(
             _OPEN,
             conversation.id,
             conversation.owner_id,
@@ -95,20 +92,20 @@ class SqlWriting:
             conversation.tags,
             settings_json(conversation.settings),
         )
-        return SqlTree(connection, conversation, self._world)
+        return SqlTree(session, conversation, self._world)
 
     async def lock(self, owner: UserId, conversation_id: ConversationId) -> SqlTree | None:
-        connection = await self._connection()
-        row = await connection.fetchrow(_LOCK, owner, conversation_id)
-        return None if row is None else SqlTree(connection, to_conversation(row), self._world)
+        session = await self._session()
+        row = await session.fetchrow(_LOCK, owner, conversation_id)
+        return None if row is None else SqlTree(session, to_conversation(row), self._world)
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
-        connection = await self._connection()
-        if await connection.execute(_DELETE, owner, conversation_id, at) == "UPDATE 0":
+        session = await self._session()
+        if await session.execute(_DELETE, owner, conversation_id, at) == 0:
             return None
-        return [row["id"] for row in await connection.fetch(_STOP_ALL, conversation_id, at)]
+        return [row["id"] for row in await session.fetch(_STOP_ALL, conversation_id, at)]
 
-    async def _connection(self) -> Connection:
+    async def _session(self) -> Session:
         if self._begun is None:
             self._begun = await self._stack.enter_async_context(self._database.transaction())
         return self._begun

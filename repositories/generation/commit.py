@@ -88,13 +88,13 @@ async def finish(
     events: list[tuple[object, ...]] = [(Kind.FINISHED, None, finished_json(ending))]
     if cut_to is not None:
         events.insert(0, (Kind.TRUNCATED, cut_to, truncated_json(TruncationReason.STOPPED)))
-    async with database.transaction() as connection:
+    async with database.transaction() as session:
         # The conversation before anything else, as a send does it.
-        await connection.execute(_LOCK_CONVERSATION, generation.conversation_id)
-        done: str = await connection.execute(
+        await session.fetch(_LOCK_CONVERSATION, generation.conversation_id)
+        ended = await session.execute(
             _FINISH, generation.id, generation.attempt, previous, *_columns(events, 3), *_ending(ending, cost)
         )
-    return done == "UPDATE 1"
+    return ended == 1
 
 
 def _ending(ending: Ending, cost: Decimal | None) -> tuple[object, ...]:

@@ -35,6 +35,7 @@ ORDER BY m.depth
 
 # Two climbers, from the leaf ($3 at depth $4) and from a message; the one whose branch begins deeper goes up to the
 # message that its branch answers. They meet in the branch of the deepest common ancestor, or leave by two roots.
+# OFFSET 0 keeps the planner from making a hash of all branches at each step.
 _SHARED_DEPTHS = f"""
 WITH RECURSIVE named AS (
   SELECT m.id, m.branch_id, m.depth FROM messages m {OWNED} WHERE m.conversation_id = $2 AND m.id = ANY($5)
@@ -53,7 +54,9 @@ WITH RECURSIVE named AS (
       CASE WHEN path_fork >= other_fork THEN other ELSE other_parent END AS other,
       CASE WHEN path_fork >= other_fork THEN other_depth ELSE other_fork END AS other_depth
     FROM climb WHERE path <> other
-  ) s JOIN branches p ON p.id = s.path JOIN branches o ON o.id = s.other
+  ) s
+  CROSS JOIN LATERAL (SELECT * FROM branches WHERE id = s.path OFFSET 0) p
+  CROSS JOIN LATERAL (SELECT * FROM branches WHERE id = s.other OFFSET 0) o
 )
 SELECT n.id, coalesce(least(c.path_depth, c.other_depth), -1) AS depth
 FROM named n LEFT JOIN climb c ON c.id = n.id AND c.path = c.other

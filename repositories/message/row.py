@@ -1,11 +1,13 @@
 """One message as it is now: its row, its latest run, and while that is unfinished what its log says."""
 
+import json
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
 
 from domain.generation.entity import GenerationStatus
-from domain.generation.log import reasoning_of, text_of
+from domain.generation.log import LogEntry, reasoning_of, text_of
 from domain.message import Message, MessageRole, MessageStatus, Place
 from domain.model import ModelKey
 from domain.world import BranchId, ConversationId, GenerationId, MessageId, UserId
@@ -23,7 +25,7 @@ LEFT JOIN LATERAL (
   SELECT g.last_seq AS run_last_seq, g.first_token_at AS run_first_token_at, g.model_key AS run_model_key,
     CASE WHEN g.ended_at IS NULL THEN CASE g.status {_STATUS_WHILE_IT_RUNS} END END AS live_status,
     CASE WHEN g.ended_at IS NULL THEN (
-      SELECT array_agg((e.seq, e.at, e.kind, e.text, e.position, e.detail) ORDER BY e.seq)
+      SELECT json_agg(json_build_array(e.seq, e.at, e.kind, e.text, e.position, e.detail::text) ORDER BY e.seq)
       FROM generation_events e
       WHERE e.generation_id = g.id AND e.kind IN ({Kind.TEXT:d}, {Kind.REASONING:d}, {Kind.TRUNCATED:d})
     ) END AS log
@@ -41,8 +43,6 @@ run.log
 
 # Not yours, deleted and not there are the same.
 OWNED = "JOIN conversations c ON c.id = m.conversation_id AND c.owner_id = $1 AND c.deleted_at IS NULL"
-
-_LOGGED = ("seq", "at", "kind", "text", "position", "detail")
 
 
 def to_message(row: Record, owner: UserId) -> Message:
@@ -77,6 +77,10 @@ def to_message(row: Record, owner: UserId) -> Message:
 def _words(row: Record) -> tuple[str, str | None]:
     if not row["log"]:
         return row["text"], row["reasoning"]
-    run_id: UUID = row["generation_id"]
-    entries = [to_entry(run_id, dict(zip(_LOGGED, event, strict=True))) for event in row["log"]]
+    entries = [_entry(row["generation_id"], *event) for event in json.loads(row["log"])]
     return text_of(entries, kept=row["text"]), reasoning_of(entries) or row["reasoning"]
+
+
+def _entry(run_id: UUID, seq: int, at: str, *event: object) -> LogEntry:
+    logged = zip(("kind", "text", "position", "detail"), event, strict=True)
+    return to_entry(run_id, {"seq": seq, "at": datetime.fromisoformat(at), **dict(logged)})

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from domain.errors import NotAuthenticated
+from domain.errors import NotAuthenticated, Unavailable
 from domain.user import Viewer
+
+LONGEST_ASKING_SECONDS = 5.0
 
 Authenticate = Callable[[str], Awaitable[Viewer]]
 
@@ -21,14 +23,21 @@ class Credential:
         self._asking = asyncio.Lock()
 
     async def viewer(self, max_age: timedelta = timedelta(0)) -> Viewer:
-        """Raises NotAuthenticated as soon as the credential is no longer good."""
+        """Raises NotAuthenticated as soon as the credential is no longer good, Unavailable when nobody can say."""
         async with self._asking:
             loop = asyncio.get_running_loop()
             if self._viewer is None or loop.time() - self._asked_at > max_age.total_seconds():
                 asked_at = loop.time()
-                self._viewer = await self._authenticate(self._secret)
+                self._viewer = await self._ask()
                 self._asked_at = asked_at
             return self._viewer
+
+    async def _ask(self) -> Viewer:
+        try:
+            async with asyncio.timeout(LONGEST_ASKING_SECONDS):
+                return await self._authenticate(self._secret)
+        except TimeoutError:
+            raise Unavailable("The credential could not be checked in time.") from None
 
 
 def bearer(authorization: str) -> str:

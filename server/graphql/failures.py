@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Iterable
 from pathlib import PurePath
+from types import CodeType
 from typing import Final
 from uuid import uuid4
 
@@ -79,12 +80,12 @@ def _trace(exception: BaseException) -> str:
     parts: list[str] = []
     seen: BaseException | None = exception
     while seen is not None and len(parts) < 4:
-        frames = traceback.extract_tb(seen.__traceback__)[-MOST_FRAMES:]
-        places = " < ".join(f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        frames = list(traceback.walk_tb(seen.__traceback__))[-MOST_FRAMES:]
+        places = " < ".join(f"{_short(frame.f_code)}:{line} {frame.f_code.co_name}" for frame, line in reversed(frames))
         parts.append(f"{type(seen).__name__} at {places or 'an unknown place'}")
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return " | from ".join(parts)[:LONGEST_TRACE]
 
 
-def _short(filename: str) -> str:
-    return "/".join(PurePath(filename).parts[-3:])
+def _short(code: CodeType) -> str:
+    return "/".join(PurePath(code.co_filename).parts[-3:])

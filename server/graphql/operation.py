@@ -22,6 +22,8 @@ from server.graphql.errors import ClientLeft, Code, ErrorPayload, RequestError, 
 from server.graphql.extensions import Extensions
 from server.graphql.failures import Failures
 
+LONGEST_TURN_SECONDS = 0.005
+
 Deliver = Callable[[bytes], Awaitable[None]]
 
 
@@ -51,11 +53,18 @@ class Operation:
 
     async def follow(self, deliver: Deliver) -> None:
         """Delivers the stream event by event, as fast as `deliver` takes them. RequestError: the stream failed."""
+        time = asyncio.get_running_loop().time
         async with self._around():
             source = await self._source()
+            yielded_at = time()
             try:
                 async for event in source:
                     await deliver(await self._event(event))
+                    # A stream that always has more would never wait: not for others, and not for word that its
+                    # client has left.
+                    if time() - yielded_at > LONGEST_TURN_SECONDS:
+                        await asyncio.sleep(0)
+                        yielded_at = time()
             except (ClientLeft, RequestError):
                 raise
             except Exception as error:

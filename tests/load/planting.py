@@ -6,7 +6,6 @@ from uuid import UUID
 from asyncpg import Connection
 
 from domain.world import ConversationId, MessageId, UserId
-from repositories.database import Database
 
 _CONVERSATION = """
 INSERT INTO conversations (id, owner_id, title_source, state, version, created_at, updated_at, last_message_at, pinned,
@@ -62,25 +61,21 @@ class Planted:
     leaf: MessageId
 
 
-async def plant_line(database: Database, owner: UserId, messages: int) -> Planted:
+async def plant_line(connection: Connection, owner: UserId, messages: int) -> Planted:
     """Never forked."""
-    return await _planted(database, owner, _LINE, messages, messages)
+    return await _planted(connection, owner, _LINE, messages, messages)
 
 
-async def plant_regenerated(database: Database, owner: UserId, turns: int) -> Planted:
+async def plant_regenerated(connection: Connection, owner: UserId, turns: int) -> Planted:
     """Every answer regenerated: as many branches as turns, each a branch of the one before."""
-    return await _planted(database, owner, _REGENERATED, turns, 3 * turns)
+    return await _planted(connection, owner, _REGENERATED, turns, 3 * turns)
 
 
-async def _planted(database: Database, owner: UserId, sql: str, size: int, messages: int) -> Planted:
-    async with database.transaction() as connection:
+async def _planted(connection: Connection, owner: UserId, sql: str, size: int, messages: int) -> Planted:
+    async with connection.transaction():
         conversation_id: UUID = await connection.fetchval(_CONVERSATION, owner, messages)
-        await connection.execute("SET LOCAL statement_timeout = 0")
-        await connection.execute(sql, conversation_id, size, timeout=600)
-        first, leaf = (
-            await _message(connection, conversation_id, 1),
-            await _message(connection, conversation_id, messages),
-        )
+        await connection.execute(sql, conversation_id, size)
+        first, leaf = [await _message(connection, conversation_id, number) for number in (1, messages)]
         await connection.execute(_SHOW, conversation_id, leaf)
     return Planted(ConversationId(conversation_id), first, leaf)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine
 from uuid import UUID
 
 from domain.conversation.store import Remembered
@@ -59,4 +60,5 @@ async def send_once(story: Story, conversation_id: ConversationId, key: str) -> 
 
 
 if __name__ == "__main__":
-    print(asyncio.run({"apply": apply, "reply": reply, "send": send}[sys.argv[1]](*sys.argv[2:])))
+    doing: dict[str, Callable[..., Coroutine[None, None, int]]] = {"apply": apply, "reply": reply, "send": send}
+    print(asyncio.run(doing[sys.argv[1]](*sys.argv[2:])))

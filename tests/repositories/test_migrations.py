@@ -6,8 +6,8 @@ from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 
 from domain.errors import Unavailable
-from repositories.database import tortoise_config
 from repositories.migrate import NOTHING, migrate, move_to, pending
+from repositories.pool import tortoise_config
 from tests.repositories.racing import raced
 
 NAMES = sorted(path.stem for path in Path("repositories/migrations").glob("[0-9]*.py"))
@@ -68,8 +68,9 @@ async def test_the_models_say_what_the_migrations_made() -> None:
 
 
 async def test_a_database_that_does_not_answer_is_unavailable() -> None:
-    with pytest.raises(Unavailable, match="does not answer"):
-        await migrate("postgresql://nobody@localhost:1/nothing")
+    for ask in (migrate, pending):
+        with pytest.raises(Unavailable, match="does not answer"):
+            await ask("postgresql://nobody@localhost:1/nothing")
 
 
 async def catalogue(url: str) -> list[tuple[str, str, str]]:

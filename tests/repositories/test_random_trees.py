@@ -34,8 +34,7 @@ async def grown(story: Story, chance: Random, size: int) -> tuple[Conversation, 
         sql = await writing.lock(story.owner, conversation.id)
         assert sql is not None
         while len(tree.nodes) < size:
-            parent = chance.choice(tree.nodes) if tree.nodes and chance.random() < bushy else (tree.nodes or [None])[-1]
-            parent = None if chance.random() < 0.03 else parent
+            parent = parent_in(tree, chance, bushy)
             drafts = [draft(f"{len(tree.nodes)}") for _ in range(chance.choice([1, 1, 2, 3]))]
             for message in await sql.add(drafts, parent.message if parent else None):
                 parent = tree.add(message, parent)
@@ -48,6 +47,12 @@ async def grown(story: Story, chance: Random, size: int) -> tuple[Conversation, 
                 tree.activate(shown)
         assert (sql.conversation.message_count, sql.conversation.root_count) == (len(tree.nodes), len(tree.roots))
     return conversation, tree
+
+
+def parent_in(tree: NaiveTree, chance: Random, bushy: float) -> Node | None:
+    if not tree.nodes or chance.random() < 0.03:
+        return None
+    return chance.choice(tree.nodes) if chance.random() < bushy else tree.nodes[-1]
 
 
 async def check_places(story: Story, conversation: Conversation, tree: NaiveTree) -> None:

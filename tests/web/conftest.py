@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.e2e.served import serving
+
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -20,8 +22,11 @@ CHROMIUM_ARGUMENTS = [
 
 
 @pytest.fixture(scope="session")
-def gus_url() -> str:
-    return os.environ["GUS_WEB_URL"]
+def gus_url() -> Iterator[str]:
+    """In development mode, with a database and a model of its own."""
+    with serving() as served:
+        # As people type it; the development key is put into the page of a local host only.
+        yield served.origin.replace("127.0.0.1", "localhost")
 
 
 # Not for the session: while Playwright's sync API is open its loop counts as running, and asyncio tests would fail.

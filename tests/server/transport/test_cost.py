@@ -122,7 +122,7 @@ Sets = list[tuple[Selection, ...]]
 
 
 @st.composite
-def selection_sets(draw: st.DrawFn, fragments: int, depth: int = 3) -> tuple[Selection, ...]:
+def selection_sets(draw: st.DrawFn, fragments: int, depth: int = 2) -> tuple[Selection, ...]:
     spreads = [st.builds(Spread, st.integers(0, fragments - 1))] if fragments else []
     leaf = st.builds(Field, st.booleans(), st.just(1), st.none())
     below = [st.builds(Field, st.booleans(), st.integers(1, 4), selection_sets(fragments, depth - 1))] if depth else []
@@ -135,7 +135,7 @@ def documents(draw: st.DrawFn) -> Sets:
     return [draw(selection_sets(number)) for number in range(draw(st.integers(1, 5)))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(documents())
 def test_counting_each_fragment_once_is_the_same_as_expanding_everything(sets: Sets) -> None:
     fragments = " ".join(f"fragment F{n} on Box {{{_text(sets[n])}}}" for n in range(len(sets) - 1))

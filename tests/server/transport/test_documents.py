@@ -1,25 +1,29 @@
 """Documents: parsed within limits, and kept within bytes."""
 
 import pytest
-import strawberry
 
 from server.graphql import TransportLimits
 from server.graphql.documents import Documents
 from server.graphql.errors import RequestError
 from server.graphql.run import graphql_schema
-from tests.server.transport.toy import SCHEMA, running
+from tests.server.transport.toy import running
+from tests.server.transport.toy_schema import SCHEMA
 
 
-def documents(schema: strawberry.Schema = SCHEMA, **limits: int) -> Documents:
-    return Documents(graphql_schema(schema), TransportLimits(**limits), introspection=True)  # type: ignore[arg-type]
+def documents(limits: TransportLimits | None = None) -> Documents:
+    return Documents(graphql_schema(SCHEMA), limits or TransportLimits(), introspection=True)
 
 
-def refusal(source: str, **limits: int) -> str:
-    reader = documents(**limits)
+def check(source: str) -> None:
+    reader = documents()
+    document = reader.read(source)
+    reader.weigh(document, document.operation(None), {})
+    reader.check(document)
+
+
+def refusal(source: str) -> str:
     with pytest.raises(RequestError) as refused:
-        document = reader.read(source)
-        reader.weigh(document, document.operation(None), {})
-        reader.check(document)
+        check(source)
     return str(refused.value.errors[0]["extensions"]["code"])
 
 
@@ -85,7 +89,7 @@ def test_valid_documents_are_kept_and_rubbish_is_not() -> None:
 
 
 def test_what_is_kept_is_bounded_by_bytes_and_the_least_used_goes_first() -> None:
-    reader = documents(kept_documents_bytes=10_000)
+    reader = documents(TransportLimits(kept_documents_bytes=10_000))
     for number in range(50):
         reader.check(reader.read(f'{{hello(name: "{number}")}}'))
     assert reader.kept_bytes <= 10_000

@@ -29,7 +29,7 @@ async def test_anything_else_is_masked_and_logged_once_without_what_was_asked(
         assert [(entry["event"], entry["exception_type"], {entry["error_id"]}) for entry in logs] == [
             ("operation_failed", kind, error_ids)
         ]
-        assert "toy.py" in logs[0]["trace"]
+        assert "toy_schema.py" in logs[0]["trace"]
         assert "sk-secret" not in str(logs) + caplog.text
         assert len(str(logs[0])) < 2_000
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from server.graphql import TransportLimits
-from tests.server.transport.toy import running
+from tests.server.transport.toy import running, settled
 
 SHORT = timedelta(milliseconds=20)
 
@@ -195,10 +195,7 @@ async def test_a_slow_reader_stops_its_generators_and_nobody_elses() -> None:
     async with running() as toy, toy.socket() as slow, toy.socket() as quick:
         slow.connection.transport.pause_reading()
         await slow.subscribe("subscription {flood}")
-        produced = -1
-        while produced != toy.journal.produced or not produced:
-            produced = toy.journal.produced
-            await asyncio.sleep(0.2)
+        await settled(toy.journal)
         # 10 KB each: what the kernel's and the server's buffers hold, and no more.
         assert toy.journal.produced < 2_000
         await quick.subscribe("{hello}")

@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 
 from domain.errors import Unavailable
 from server.graphql import TransportLimits
-from tests.server.transport.toy import GOOD, running
+from tests.server.transport.toy import GOOD, running, until
 
 SHORT = timedelta(milliseconds=20)
 
@@ -129,7 +129,7 @@ async def test_a_ping_is_answered_with_its_own_payload(payload: object) -> None:
     message: dict[str, object] = {} if payload == "absent" else {"payload": payload}
     async with running() as toy, toy.socket(init=None) as client:
         await client.send({"type": "ping", **message})
-        assert await client.receive() == {"type": "pong", **(message if payload != None else {})}
+        assert await client.receive() == {"type": "pong", **(message if payload is not None else {})}
 
 
 async def test_a_pong_out_of_nowhere_and_an_unknown_complete_are_ignored() -> None:
@@ -156,7 +156,10 @@ async def test_a_message_over_the_limit_is_1009() -> None:
 
 
 async def test_a_flood_of_messages_is_4429() -> None:
-    async with running(limits=TransportLimits(messages_per_second=0.001, message_burst=10)) as toy, toy.socket() as client:
+    async with (
+        running(limits=TransportLimits(messages_per_second=0.001, message_burst=10)) as toy,
+        toy.socket() as client,
+    ):
         for _ in range(10):
             await client.send({"type": "pong"})
         assert await client.closed() == (4429, "Too many messages")
@@ -192,8 +195,7 @@ async def test_an_outage_of_the_storage_closes_no_socket() -> None:
     async with running(limits=TransportLimits(recheck=SHORT)) as toy, toy.socket() as client:
         toy.journal.outage = Unavailable("The database is away.")
         asked = toy.journal.asked
-        while toy.journal.asked < asked + 3:
-            await asyncio.sleep(0.01)
+        await until(lambda: toy.journal.asked >= asked + 3)
         toy.journal.outage = None
         await client.subscribe("{hello}")
         assert (await client.receive())["payload"] == {"data": {"hello": "hello world"}}
@@ -256,7 +258,5 @@ async def test_nothing_is_left_of_sockets_that_die() -> None:
                 await client.subscribe("subscription {wait}")
                 assert json.loads(await client.connection.recv())["id"] == "1"
                 client.connection.transport.abort()
-        async with asyncio.timeout(30):
-            while toy.transport.open_connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: not toy.transport.open_connections)
         assert not [task for task in asyncio.all_tasks() if "Multiplex" in repr(task.get_coro())]

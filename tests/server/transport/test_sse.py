@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from server.graphql import TransportLimits
-from tests.server.transport.toy import GOOD, Toy, running
+from tests.server.transport.toy import GOOD, Toy, running, settled, until
 
 EVENTS = "text/event-stream"
 SHORT = timedelta(milliseconds=20)
@@ -144,19 +144,13 @@ async def test_a_user_has_so_many_streams() -> None:
 async def test_a_slow_reader_stops_the_generator_and_nothing_piles_up() -> None:
     async with running() as toy:
         host, port = toy.url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        _, writer = await asyncio.open_connection(host, int(port), limit=1024)
         request = httpx.Request("POST", toy.url, json={"query": "subscription {flood}"})
         head = f"POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nAccept: {EVENTS}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(request.content)}\r\n\r\n"
         writer.write(head.encode() + request.content)
-        await settled(toy)
+        await settled(toy.journal)
         # 10 KB each: what the kernel's and the server's buffers hold, and no more.
         assert toy.journal.produced < 2_000
         writer.transport.abort()
-
-
-async def settled(toy: Toy) -> None:
-    produced = -1
-    while produced != toy.journal.produced or not produced:
-        produced = toy.journal.produced
-        await asyncio.sleep(0.2)
+        await until(lambda: not toy.transport.open_connections)

@@ -1,0 +1,118 @@
+"""The operations that the tests send, each with everything that it can answer."""
+
+FIELDS = {
+    "InvalidInput": "problems { rule path message limit }",
+    "NotFound": "path",
+    "NotAllowed": "__typename",
+    "LimitReached": "resource active limit",
+    "ConversationBusy": "activeGeneration { id reply { id } }",
+    "StaleBranch": "currentLeaf { id }",
+    "KeyReused": "idempotencyKey",
+    "ContextTooLarge": "requiredTokens limitTokens",
+    "ModelUnavailable": "model { key retired } alternatives { key }",
+}
+
+
+def _refusals(*types: str) -> str:
+    """A type that a union cannot hold must not be named."""
+    fragments = [f"... on {name} {{ {FIELDS[name]} }}" for name in types]
+    return "\n    ".join(["__typename", "... on Refusal { code message retryable retryAfter }", *fragments])
+
+
+SEND = f"""
+mutation Send($input: SendMessageInput!) {{
+  sendMessage(input: $input) {{
+    {_refusals("InvalidInput", "NotFound", "ConversationBusy", "StaleBranch", "KeyReused", "ContextTooLarge", "ModelUnavailable")}
+    ... on SendMessageSuccess {{
+      replayed
+      conversation {{ id title tags pinned messageCount rootCount settings {{ temperature }} activeLeaf {{ id }} }}
+      userMessage {{ id text role status depth siblingIndex parent {{ id }} sentAt receivedAt idempotencyKey }}
+      reply {{ id text role status depth siblingIndex parent {{ id }} }}
+      generation {{ id status lastSeq model {{ key }} settings {{ model {{ key }} temperature topP maxOutputTokens seed stop }} }}
+    }}
+  }}
+}}
+"""
+
+CREATE = f"""
+mutation Create($input: CreateConversationInput!) {{
+  createConversation(input: $input) {{
+    {_refusals("InvalidInput", "NotFound", "KeyReused")}
+    ... on CreateConversationSuccess {{
+      replayed
+      conversation {{ id title titleSource state version pinned tags messageCount settings {{ temperature stop }} }}
+    }}
+  }}
+}}
+"""
+
+DELETE = f"""
+mutation Delete($conversation: ID!) {{
+  deleteConversation(conversation: $conversation) {{
+    {_refusals("NotFound")}
+    ... on DeleteConversationSuccess {{ deletedConversation }}
+  }}
+}}
+"""
+
+STOP = f"""
+mutation Stop($generation: ID!, $seenSeq: Int) {{
+  stopGeneration(generation: $generation, seenSeq: $seenSeq) {{
+    {_refusals("NotFound")}
+    ... on StopGenerationSuccess {{ alreadyEnded generation {{ id status }} }}
+  }}
+}}
+"""
+
+CREATE_KEY = f"""
+mutation CreateKey($input: CreateApiKeyInput!) {{
+  createApiKey(input: $input) {{
+    {_refusals("InvalidInput", "NotAllowed", "LimitReached")}
+    ... on CreateApiKeySuccess {{ secret apiKey {{ id name prefix expiresAt }} viewer {{ apiKeys {{ id }} }} }}
+  }}
+}}
+"""
+
+REVOKE_KEY = f"""
+mutation RevokeKey($apiKey: ID!) {{
+  revokeApiKey(apiKey: $apiKey) {{
+    {_refusals("NotFound", "NotAllowed")}
+    ... on RevokeApiKeySuccess {{ revokedApiKey viewer {{ apiKeys {{ id }} }} }}
+  }}
+}}
+"""
+
+EVENT = """
+fragment Event on GenerationEvent {
+  __typename
+  seq
+  ... on GenerationStarted { attempt model { key } }
+  ... on TextDelta { text offset textSoFar }
+  ... on ReasoningDelta { text offset }
+  ... on TextTruncated { length reason }
+  ... on GenerationFinished {
+    status
+    finishReason
+    reply { text }
+    usage { inputTokens outputTokens source }
+    cost
+    error { code message retryable }
+  }
+}
+"""
+
+FOLLOW = f"""
+subscription Follow($generation: ID!, $after: Int! = 0) {{
+  generationEvents(generation: $generation, after: $after) {{ ...Event }}
+}}
+{EVENT}
+"""
+
+EVENTS = f"""
+query Events($generation: ID!, $after: Int! = 0, $first: Int! = 100) {{
+  generation(id: $generation) {{
+    events(after: $after, first: $first) {{ events {{ ...Event }} nextAfter terminal }}
+  }}
+}}
+{EVENT}
+"""

@@ -1,0 +1,167 @@
+"""A front end in one process with the server: whole operations through the transport that serves everybody."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from asyncpg.connection import LoggedQuery
+from litestar import Litestar
+
+from tests.graphql.documents import CREATE, FOLLOW, SEND
+
+# asyncpg learning a type, once for each connection.
+_LEARNING = re.compile(r"typeinfo_tree|set_config\(")
+
+_COUNTED: ContextVar[list[str] | None] = ContextVar("counted", default=None)
+
+
+def note(statement: LoggedQuery) -> None:
+    """Statements are noted in the context of the operation that needs them: what runs beside it is not counted."""
+    counted = _COUNTED.get()
+    if counted is not None and not _LEARNING.search(statement.query):
+        counted.append(statement.query)
+
+
+def script(**settings: object) -> str:
+    """What a message says to have the model server answer so: see tests/model_server/script.py."""
+    return "script:" + json.dumps(settings)
+
+
+class FrontEnd:
+    """`secret` None: a visitor."""
+
+    def __init__(self, app: Litestar, secret: str | None) -> None:
+        self._app = app
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gus")  # type: ignore[arg-type]  # Litestar's ASGI types are narrower
+
+    async def answer(self, query: str, **variables: object) -> dict[str, Any]:
+        """The response's JSON, errors and all."""
+        body = _as_browsers_write_it({"query": query, "variables": variables})
+        headers = {**self._headers, "Content-Type": "application/json"}
+        answered = await self._http.post("/graphql", content=body, headers=headers)
+        return dict(answered.json())
+
+    async def ask(self, query: str, **variables: object) -> dict[str, Any]:
+        answered = await self.answer(query, **variables)
+        assert "errors" not in answered, answered["errors"]
+        return dict(answered["data"])
+
+    async def refused(self, query: str, **variables: object) -> list[str]:
+        """The codes of the errors."""
+        return [error["extensions"]["code"] for error in (await self.answer(query, **variables))["errors"]]
+
+    async def counted(self, query: str, **variables: object) -> tuple[dict[str, Any], list[str]]:
+        """The answer, and the statements that it took; the first is the credential's."""
+        await self.ask("{viewer {id}}")  # the use of a key is noted once a minute
+        statements: list[str] = []
+        token = _COUNTED.set(statements)
+        try:
+            answered = await self.ask(query, **variables)
+            await asyncio.sleep(0)  # asyncpg tells its loggers a turn of the loop later
+            return answered, list(statements)
+        finally:
+            _COUNTED.reset(token)
+
+    async def send(self, text: str, **input: object) -> dict[str, Any]:
+        """sendMessage under a new key, unless `input` has one."""
+        given = {"text": text, "idempotencyKey": str(uuid4()), **input}
+        return dict((await self.ask(SEND, input=given))["sendMessage"])
+
+    async def said(self, text: str, **input: object) -> dict[str, Any]:
+        """A send whose reply has ended."""
+        sent = await self.send(text, **input)
+        assert sent["__typename"] == "SendMessageSuccess", sent
+        await self.followed(sent["generation"]["id"])
+        return sent
+
+    async def create(self, **input: object) -> dict[str, Any]:
+        given = {"idempotencyKey": str(uuid4()), **input}
+        return dict((await self.ask(CREATE, input=given))["createConversation"])
+
+    async def followed(self, generation: str, after: int = 0) -> list[dict[str, Any]]:
+        """The whole stream."""
+        async with self.following(generation, after) as events:
+            return [event async for event in events]
+
+    @asynccontextmanager
+    async def following(self, generation: str, after: int = 0) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The events as they come; leaving is what a closed tab is."""
+        variables = {"generation": generation, "after": after}
+        async with self._streaming({"query": FOLLOW, "variables": variables}) as answers:
+            yield _events(answers)
+
+    async def stream_refused(self, query: str, **variables: object) -> list[str]:
+        async with self._streaming({"query": query, "variables": variables}) as answers:
+            refused = [answer async for answer in answers]
+        assert len(refused) == 1
+        assert "data" not in refused[0]
+        return [error["extensions"]["code"] for error in refused[0]["errors"]]
+
+    @asynccontextmanager
+    async def _streaming(self, request: dict[str, object]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """httpx's ASGI transport gathers a response before it gives it: this one hands it on part by part."""
+        parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        body = [{"type": "http.request", "body": json.dumps(request).encode(), "more_body": False}]
+        left = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            if body:
+                return body.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._app(self._scope(), receive, parts.put))  # type: ignore[arg-type]  # as above
+            yield _answers(parts)
+            left.set()
+
+    def _scope(self) -> Any:
+        headers = {**self._headers, "Accept": "text/event-stream", "Content-Type": "application/json"}
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/graphql",
+            "raw_path": b"/graphql",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("gus", 80),
+        }
+
+
+def _as_browsers_write_it(envelope: object) -> bytes:
+    """In UTF-8, but for halves of surrogate pairs, which are escaped."""
+    text = json.dumps(envelope, ensure_ascii=False)
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):x}", text).encode()
+
+
+async def _answers(parts: asyncio.Queue[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
+    """The `data:` of every `next`, up to `complete`."""
+    async with asyncio.timeout(30):
+        start = await parts.get()
+        assert start["status"] == 200
+        while True:
+            part = await parts.get()
+            for event in part["body"].decode().split("\n\n"):
+                if event.startswith("event: next\ndata: "):
+                    yield json.loads(event.removeprefix("event: next\ndata: "))
+            if not part["more_body"]:
+                assert part["body"].endswith(b"event: complete\ndata:\n\n")
+                return
+
+
+async def _events(answers: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
+    async for answer in answers:
+        assert "errors" not in answer, answer["errors"]
+        yield answer["data"]["generationEvents"]
