@@ -21,8 +21,8 @@ MOST_ATTEMPTS = 20
 class AskPolicy:
     """`tries`: at most so many of a model without fallbacks. `longest_pause`: a server that asks for more is given up."""
 
-    tries: int = 3
-    first_pause: timedelta = timedelta(milliseconds=250)
+    tries: int = 4
+    first_pause: timedelta = timedelta(milliseconds=500)
     longest_pause: timedelta = timedelta(seconds=10)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
