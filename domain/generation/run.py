@@ -37,8 +37,8 @@ class RunPolicy:
     """`tries`: at most so many before the first token. `longest_pause`: a server that asks for more is given up."""
 
     total: timedelta = timedelta(minutes=10)
-    tries: int = 3
-    first_pause: timedelta = timedelta(milliseconds=250)
+    tries: int = 4
+    first_pause: timedelta = timedelta(milliseconds=500)
     longest_pause: timedelta = timedelta(seconds=10)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 

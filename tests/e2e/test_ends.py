@@ -50,9 +50,7 @@ async def test_the_embedded_parts_end_with_the_server_and_the_next_start_still_k
     _assert_ends_with_all_it_has_started(embedded)
 
 
-async def test_an_embedded_model_that_dies_is_a_failed_answer_and_the_next_one_is_whole(
-    served_embedded: Served,
-) -> None:
+async def test_an_embedded_model_that_dies_fails_its_answer_and_is_started_again(served_embedded: Served) -> None:
     [model] = served_embedded.models()
     async with served_embedded.client() as client:
         sent = await client.send(LONG_TALE)
@@ -60,12 +58,12 @@ async def test_an_embedded_model_that_dies_is_a_failed_answer_and_the_next_one_i
             seen = [await anext(events) for _ in range(5)]
             model.kill()
             seen += [event async for event in events]
-        sent = await client.send("What is a tree?", longest=10)
-        next_events = [event async for event in client.follow_ws(sent.generation)]
+        # Until it has loaded, each of these fails after three tries.
+        async with asyncio.timeout(30):
+            while (await _end(client, await client.send("What is a tree?", longest=10))).status != "COMPLETED":
+                pass
     assert seen[-1].error is not None
-    assert (seen[-1].status, seen[-1].error.code) == ("FAILED", "MODEL_BROKE_OFF")
-    assert seen[-1].reply_text == played(seen)
-    assert (next_events[-1].status, next_events[-1].finish_reason) == ("COMPLETED", "LENGTH")
+    assert (seen[-1].status, seen[-1].error.code, seen[-1].reply_text) == ("FAILED", "MODEL_BROKE_OFF", played(seen))
 
 
 @pytest.mark.parametrize("follow", [Client.follow_ws, Client.follow_sse])
@@ -158,6 +156,10 @@ async def _seen_until_cut(
     except Cut as cut:
         return seen, cut.code
     raise AssertionError(f"It came to its end: {seen[-1]}")
+
+
+async def _end(client: Client, sent: Sent) -> Event:
+    return [event async for event in client.follow_ws(sent.generation)][-1]
 
 
 async def _assert_interrupted_with_all_that_was_seen(served: Served, sent: Sent, seen: list[Event]) -> None:
