@@ -252,7 +252,7 @@ def _listener(host: str, port: int) -> socket.socket:
 def _announcement(settings: Settings, listener: socket.socket) -> list[str]:
     port = listener.getsockname()[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    lines = [f"GraphiQL: http://{host}:{port}/graphql"]
+    lines = [f"{'GraphQL' if settings.production else 'GraphiQL'}: http://{host}:{port}/graphql"]
     if settings.dev_key is not None:
         lines.append(f"Key: {settings.dev_key}")
     return [*lines, "Ready. Stop with Ctrl-C."]

@@ -129,10 +129,13 @@ class Served:
         return Client(self.origin, key or self.development_key)
 
     def family(self) -> list[psutil.Process]:
-        """The server, its children, and PostgreSQL, which is a child of nobody."""
+        """The server, its model, and PostgreSQL, which is a child of nobody."""
         assert self._process is not None
-        server = psutil.Process(self._process.pid)
-        return [server, *server.children(recursive=True), *self.postgres()]
+        return [psutil.Process(self._process.pid), *self.models(), *self.postgres()]
+
+    def models(self) -> list[psutil.Process]:
+        assert self._process is not None
+        return list(psutil.Process(self._process.pid).children(recursive=True))
 
     def postgres(self) -> list[psutil.Process]:
         elsewhere = self.data_dir / "postgres.path"

@@ -4,6 +4,7 @@ import asyncio
 import random
 import signal
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 
 import pytest
 
@@ -47,6 +48,22 @@ async def test_the_embedded_parts_end_with_the_server_and_the_next_start_still_k
     assert {process.name() for process in family if not is_gone(process)} == {"postgres"}
     await _assert_interrupted_with_all_that_was_seen(embedded, sent, seen)
     _assert_ends_with_all_it_has_started(embedded)
+
+
+async def test_an_embedded_model_that_dies_fails_its_answer_and_is_started_again(served_embedded: Served) -> None:
+    [model] = served_embedded.models()
+    async with served_embedded.client() as client:
+        sent = await client.send(LONG_TALE)
+        async with aclosing(client.follow_ws(sent.generation)) as events:
+            seen = [await anext(events) for _ in range(5)]
+            model.kill()
+            seen += [event async for event in events]
+        # Until it has loaded, each of these fails after three tries.
+        async with asyncio.timeout(30):
+            while (await _end(client, await client.send("What is a tree?", longest=10))).status != "COMPLETED":
+                pass
+    assert seen[-1].error is not None
+    assert (seen[-1].status, seen[-1].error.code, seen[-1].reply_text) == ("FAILED", "MODEL_BROKE_OFF", played(seen))
 
 
 @pytest.mark.parametrize("follow", [Client.follow_ws, Client.follow_sse])
@@ -96,6 +113,21 @@ async def test_sigterm_interrupts_an_answer_that_outlasts_the_grace_and_keeps_it
     await _assert_interrupted_with_all_that_was_seen(served, sent, seen)
 
 
+@pytest.mark.xfail(
+    strict=True, reason="the HTTP server waits for event streams, and cancels them, before they are told"
+)
+async def test_sigterm_ends_event_streams_so_that_their_clients_go_elsewhere(served: Served) -> None:
+    async with served.client() as client:
+        sent = await client.send(LONG)
+        events = client.follow_sse(sent.generation)
+        seen, _ = await _seen_until_cut(events, 10, lambda: served.signal(signal.SIGTERM))
+        assert await asyncio.to_thread(served.wait) == 0
+    log = served.output
+    served.start_again()
+    await _assert_interrupted_with_all_that_was_seen(served, sent, seen)
+    assert "Traceback" not in log
+
+
 async def _seen_until_killed(
     served: Served, client: Client, question: str, follow: Follow = Client.follow_ws, *, enough: int = 10
 ) -> tuple[Sent, list[Event]]:
@@ -126,6 +158,10 @@ async def _seen_until_cut(
     raise AssertionError(f"It came to its end: {seen[-1]}")
 
 
+async def _end(client: Client, sent: Sent) -> Event:
+    return [event async for event in client.follow_ws(sent.generation)][-1]
+
+
 async def _assert_interrupted_with_all_that_was_seen(served: Served, sent: Sent, seen: list[Event]) -> None:
     async with served.client() as client:
         events = [event async for event in client.follow_ws(sent.generation)]
@@ -139,8 +175,7 @@ async def _assert_interrupted_with_all_that_was_seen(served: Served, sent: Sent,
 
 def _assert_ends_with_all_it_has_started(served: Served) -> None:
     family = served.family()
-    programs = [process.name() for process in family]
-    # The server, its model, and PostgreSQL with its own.
-    assert (len([name for name in programs if name.startswith("python")]), "postgres" in programs) == (2, True)
+    assert (len(served.models()), "postgres" in [process.name() for process in family]) == (1, True)
     assert served.stop() == 0
+    assert "Traceback" not in served.output
     assert [process for process in family if not is_gone(process)] == []
