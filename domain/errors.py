@@ -66,7 +66,7 @@ class DomainError(Exception):
 
 class Refusal(DomainError):
     code: ClassVar[RefusalCode]
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -97,8 +97,8 @@ class NotFound(Refusal):
 
     code = RefusalCode.NOT_FOUND
 
-    def __init__(self, *path: str) -> None:
-        super().__init__(f"There is no such {path[-1]}: it never existed, was deleted, or is not yours.")
+    def __init__(self, *path: str, message: str | None = None) -> None:
+        super().__init__(message or f"There is no such {path[-1]}: it never existed, was deleted, or is not yours.")
         self.path = path
 
 
@@ -164,6 +164,7 @@ class ModelUnavailable(Refusal):
     def __init__(self, model: "Model", alternatives: "tuple[Model, ...]") -> None:
         super().__init__(f"The model {model.key} takes no requests now: take one of `alternatives`.")
         self.model, self.alternatives = model, alternatives
+        self.retryable = not model.retired
 
 
 class ServerDraining(Refusal):

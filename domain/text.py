@@ -1,5 +1,7 @@
 """Text as its readers count it: UTF-16 code units, what JavaScript's `length` counts, never half a surrogate pair."""
 
+from unicodedata import category
+
 NUL = "\0"
 
 
@@ -18,6 +20,11 @@ def cut(text: str, limit_units: int) -> str:
 def excerpt(text: str, limit_units: int) -> str:
     """The beginning on one line."""
     return cut(" ".join(text[: 4 * limit_units].split()), limit_units)
+
+
+def is_blank(text: str) -> bool:
+    """Nothing in it can be seen: white space, controls and format characters only."""
+    return all(category(character)[0] in "ZC" for character in text)
 
 
 def storable(text: str) -> bool:

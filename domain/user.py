@@ -19,7 +19,7 @@ from domain.errors import (
     NotAuthenticated,
     NotFound,
 )
-from domain.text import storable
+from domain.text import is_blank, storable, units
 from domain.world import ApiKeyId, UserId, World
 
 KEY_PREFIX = "gus_"
@@ -119,6 +119,9 @@ class Users:
     async def keys(self, viewer: Viewer) -> list[ApiKey]:
         return await self._store.live_keys(viewer.id)
 
+    async def keys_by_id(self, viewer: Viewer) -> dict[ApiKeyId, ApiKey]:
+        return {key.id: key for key in await self.keys(viewer)}
+
     async def create_key(self, viewer: Viewer, name: str, expires_at: datetime | None) -> IssuedKey:
         """Raises NotAllowed, InvalidInput, LimitReached."""
         _require_management(viewer)
@@ -168,13 +171,15 @@ class Users:
 
     def _check_key(self, name: str, expires_at: datetime | None) -> None:
         problems = []
-        if not name.strip():
+        if is_blank(name):
             problems.append(
                 InputProblem(InputRule.EMPTY, ("input", "name"), "Give the key a name that you will recognise.")
             )
-        if len(name) > LONGEST_NAME:
+        if units(name) > LONGEST_NAME:
             problems.append(
-                InputProblem(InputRule.TOO_LONG, ("input", "name"), f"At most {LONGEST_NAME} characters.", LONGEST_NAME)
+                InputProblem(
+                    InputRule.TOO_LONG, ("input", "name"), f"At most {LONGEST_NAME} UTF-16 code units.", LONGEST_NAME
+                )
             )
         if not storable(name):
             problems.append(

@@ -39,10 +39,12 @@ from resolvers.settings import ONCE_KEY, GenerationSettingsInput, settings_of
 _SHOWN = sorted(SHOWN_BY_DEFAULT, key=lambda state: state.name)
 
 
-@strawberry.input(name="ConversationFilter", description="All given conditions hold together. Null or absent: any.")
+@strawberry.input(
+    name="ConversationFilter", description="All given conditions hold together. Null or absent: any, but for `states`."
+)
 class ConversationFilterInput:
     states: list[ConversationState] = strawberry.field(
-        default_factory=lambda: list(_SHOWN), description="By default all but ARCHIVED."
+        default_factory=lambda: list(_SHOWN), description="By default all but ARCHIVED; an empty list finds nothing."
     )
     pinned: bool | None = strawberry.field(default=None, description="Only pinned, or only unpinned ones.")
     tags: list[str] | None = strawberry.field(default=None, description="Those that carry all of these tags.")
@@ -210,9 +212,7 @@ async def create_conversation(info: Info, input: CreateConversationInput) -> Cre
 
 async def delete_conversation(
     info: Info,
-    conversation: Annotated[
-        strawberry.ID, strawberry.argument(description="Its runs are stopped, its messages removed for good.")
-    ],
+    conversation: Annotated[strawberry.ID, strawberry.argument(description="One of the viewer's.")],
 ) -> Deleted:
     found = node.conversation_id(conversation)
     return Deleted(await info.context.services.conversations.delete(info.context.viewer, found))

@@ -71,7 +71,7 @@ async def events(
 ) -> EventPage:
     if not 1 <= first <= MOST_EVENTS:
         raise BadPage(f"`first` goes from 1 to {MOST_EVENTS} here.")
-    found = there(await info.context.services.generations.events(info.context.viewer, root.id, after, first))
+    found = there(await info.context.services.generations.events(root, after, first))
     return _page(found, max(after, 0))
 
 

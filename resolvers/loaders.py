@@ -11,8 +11,8 @@ from domain.generation.entity import Generation
 from domain.generation.service import Generations
 from domain.message import Family, Message, Messages
 from domain.page import Page, PageArgs
-from domain.user import Viewer
-from domain.world import ConversationId, GenerationId, MessageId
+from domain.user import ApiKey, Users, Viewer
+from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -21,6 +21,9 @@ V = TypeVar("V")
 class Needed(Protocol):
     @property
     def conversations(self) -> Conversations: ...
+
+    @property
+    def users(self) -> Users: ...
 
     @property
     def messages(self) -> Messages: ...
@@ -39,6 +42,7 @@ class Loaders:
         self.generation: DataLoader[GenerationId, Generation | None] = _loader(
             lambda ids: services.generations.by_id(viewer, ids)
         )
+        self.api_key: DataLoader[ApiKeyId, ApiKey | None] = _loader(lambda _: services.users.keys_by_id(viewer))
         self.leaf_below: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.leaves_below(viewer, ids))
         self.sibling: DataLoader[tuple[Family, int], Message | None] = _loader(
             lambda places: messages.siblings_at(viewer, places)

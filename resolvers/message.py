@@ -25,7 +25,7 @@ LONGEST_EXCERPT = 500
 
 @strawberry.input(description="What the viewer says, and where.")
 class SendMessageInput:
-    text: str = strawberry.field(description="At least one visible character, at most 400,000 UTF-16 code units.")
+    text: str = strawberry.field(description="At least one visible character, at most 500,000 UTF-16 code units.")
     idempotency_key: str = strawberry.field(description=ONCE_KEY)
     conversation: strawberry.ID | None = strawberry.field(
         default=None, description="Omit to start a conversation and send in one transaction."
@@ -132,7 +132,7 @@ async def send_message(info: Info, input: SendMessageInput) -> Sent:
         conversation=node.named_conversation(input.conversation, "input", "conversation"),
         new_conversation=new_conversation(input.new_conversation),
         parent=node.named_message(input.parent, "input", "parent"),
-        expected_leaf=node.named_message(input.expected_leaf, "input", "expectedLeaf"),
+        expected_leaf=node.guessed_message(input.expected_leaf),
         settings=settings_of(input.settings),
         on_busy=input.on_busy,
         sent_at=input.sent_at,

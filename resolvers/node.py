@@ -18,6 +18,7 @@ from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId
 from resolvers.context import Info
 
 MOST_NODES = 100
+NOBODYS = MessageId(UUID(int=0))
 
 Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model
 
@@ -85,6 +86,11 @@ def named_message(global_id: str | None, *path: str) -> MessageId | None:
     return found
 
 
+def guessed_message(global_id: str | None) -> MessageId | None:
+    """None when none is named; for what cannot be an id one that no message has."""
+    return message_id(global_id) or NOBODYS if global_id is not None else None
+
+
 async def node(
     info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Any `id` of this API.")]
 ) -> Identified | None:
@@ -119,7 +125,7 @@ async def _find(info: Info, gid: str) -> Identified | None:
             mine = uuid_of(kind, gid) == context.viewer.id
             return (context.viewer.user if kind == "User" else context.viewer) if mine else None
         case "ApiKey":
-            keys = await context.services.users.keys(context.viewer)
-            return next((key for key in keys if key.id == api_key_id(gid)), None)
+            key = api_key_id(gid)
+            return await context.loaders.api_key.load(key) if key else None
         case _:
             return None

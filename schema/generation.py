@@ -73,11 +73,19 @@ class Generation(Node):
     first_token_at: datetime | None = strawberry.field(description="When its first token was stored.")
     ended_at: datetime | None = strawberry.field(description="Set exactly when it has ended.")
     queue_position: int | None = strawberry.field(description="1 for the next to start; null unless QUEUED.")
-    latency_ms: int | None = strawberry.field(description="From acceptance to end.")
-    time_to_first_token_ms: int | None = strawberry.field(description="From acceptance to the first token.")
-    tokens_per_second: float | None = strawberry.field(description="From the first token to the end.")
-    usage: Usage | None = strawberry.field(description="Null until it ends, and when the model was never reached.")
-    cost: Decimal | None = strawberry.field(description="USD, by the model's prices when it ended.")
+    latency_ms: int | None = strawberry.field(description="From acceptance to end; null until then.")
+    time_to_first_token_ms: int | None = strawberry.field(
+        description="From acceptance to the first token; null until then."
+    )
+    tokens_per_second: float | None = strawberry.field(
+        description="From the first token to the end; null until then, and without a token."
+    )
+    usage: Usage | None = strawberry.field(
+        description="Null until it ends, and when the model failed before it said anything."
+    )
+    cost: Decimal | None = strawberry.field(
+        description="USD, by the model's prices when it ended; null without `usage`."
+    )
     notices: list[Notice] = strawberry.field(description="At most 10.")
     attempts: list[ProviderAttempt] = strawberry.field(
         description="Every try, fallbacks and retries; at most 20, set at its end."

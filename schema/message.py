@@ -75,7 +75,7 @@ class Message(Node):
     first_token_at: datetime | None = strawberry.field(description="When the first text of a reply was stored.")
     completed_at: datetime | None = strawberry.field(description="When a reply's run ended.")
     idempotency_key: str | None = strawberry.field(
-        description="The key of the send that made it: matches an optimistic bubble."
+        description="Of a user's message, the key of the send that made it: matches an optimistic bubble."
     )
     model = strawberry.field(
         resolver=resolve.model, graphql_type=Model | None, description="Of a reply, the model that answered."
@@ -85,7 +85,7 @@ class Message(Node):
 @of(Sent, name="SendMessageSuccess", description="The message is stored and its reply is being written.")
 class SendMessageSuccess:
     conversation: Conversation = strawberry.field(description="As it is now; `activeLeaf` is the reply.")
-    user_message: Message | None = strawberry.field(description="What is answered.")
+    user_message: Message | None = strawberry.field(description="What is answered; never null as yet.")
     reply: Message = strawberry.field(description="The answer, which grows.")
     generation: GenerationRef = strawberry.field(description="Follow it: `generationEvents(generation: its id)`.")
     replayed: bool = strawberry.field(description="This key had been answered before: nothing was sent again.")

@@ -21,7 +21,9 @@ class Node:
 @strawberry.type(description="Whether a list goes on, and the cursors to go on with.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="More follows: ask with `after: endCursor`.")
-    has_previous_page: bool = strawberry.field(description="More comes before: ask with `before: startCursor`.")
+    has_previous_page: bool = strawberry.field(
+        description="Something comes before: where the list takes `before`, ask with `before: startCursor`."
+    )
     start_cursor: str | None = strawberry.field(description="Of the first edge; null on an empty page.")
     end_cursor: str | None = strawberry.field(description="Of the last edge; null on an empty page.")
 

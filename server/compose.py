@@ -95,7 +95,7 @@ async def _assemble(
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
         messages=Messages(messages),
-        generations=Generations(generations, log, followers, runs),
+        generations=Generations(generations, log, followers, runs, preparation),
     )
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     await stack.enter_async_context(_in_background(writer.run(), reader.run(), upkeep.run(), notices.run(wakes.hear)))

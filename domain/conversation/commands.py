@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -71,11 +71,11 @@ def fingerprint(command: Command) -> bytes:
 
 def _present(record: object) -> dict[str, object]:
     assert is_dataclass(record)
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    nested = {name: _present(value) if is_dataclass(value) else value for name, value in values.items()}
-    return {name: value for name, value in nested.items() if not _absent(value)}
+    values = {field.name: getattr(record, field.name) for field in fields(record) if not _is_default(record, field)}
+    return {name: _present(value) if is_dataclass(value) else value for name, value in values.items()}
 
 
-def _absent(value: object) -> bool:
-    """0 is not: it equals False, and is something that was said."""
-    return value is None or value is False or value == () or value == {}
+def _is_default(record: object, field: "Field[object]") -> bool:
+    """Of the same type too: 0.0 equals False, and is something that was said."""
+    value = getattr(record, field.name)
+    return type(value) is type(field.default) and value == field.default

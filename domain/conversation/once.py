@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from domain.conversation.commands import Command, fingerprint
 from domain.conversation.entity import Conversation
-from domain.conversation.service import recall
+from domain.conversation.service import made_and_deleted, recall
 from domain.conversation.store import ConversationStore, Remembered
-from domain.errors import NotFound
 from domain.generation.entity import Generation
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
@@ -92,7 +91,7 @@ class Once:
         messages = await self._messages.messages(viewer.id, [said_id, reply_id])
         generations = await self._generations.generations(viewer.id, [generation_id])
         if not (conversation_id in conversations and reply_id in messages and generation_id in generations):
-            raise NotFound("input", "idempotencyKey")
+            raise made_and_deleted()
         return Sent(
             conversations[conversation_id],
             messages[said_id],

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from domain.errors import InputProblem, InputRule, InvalidInput
 from domain.generation.entity import GenerationSettings
 from domain.model import Model, Models
-from domain.text import storable, units
+from domain.text import is_blank, storable, units
 
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
-    """Lengths are UTF-16 code units. Clients show counters by these numbers; the same ones refuse."""
+    """Lengths are UTF-16 code units. Clients show counters by these numbers; the same ones refuse.
 
-    text_length: int = 400_000
+    The transport takes 1 MiB: texts of other scripts, or with escapes, may be too large for it before they are too long.
+    """
+
+    text_length: int = 500_000
     title_length: int = 200
     tags: int = 20
     tag_length: int = 50
@@ -23,6 +26,7 @@ class InputLimits:
 
 
 LIMITS = InputLimits()
+MOST_OUTPUT_TOKENS = 1_000_000
 
 
 class Problems:
@@ -35,8 +39,8 @@ class Problems:
         self._found.append(InputProblem(rule, ("input", *path), message, limit))
 
     def text(self, text: str, path: Sequence[str], limit: int) -> None:
-        if not text.strip():
-            self.add(InputRule.EMPTY, path, "Say something: white space alone is not enough.")
+        if is_blank(text):
+            self.add(InputRule.EMPTY, path, "Say something that can be seen.")
         self.length(text, path, limit)
         self.storable(text, path)
 
@@ -56,7 +60,8 @@ class Problems:
     def within(self, value: float | None, path: Sequence[str], lowest: float, highest: float) -> None:
         # Written so that NaN, which compares with nothing, is refused.
         if value is not None and not lowest <= value <= highest:
-            self.add(InputRule.OUT_OF_RANGE, path, f"From {lowest:g} to {highest:g}.", int(highest))
+            passed = lowest if value < lowest else highest
+            self.add(InputRule.OUT_OF_RANGE, path, f"From {lowest:g} to {highest:g}.", int(passed))
 
     def refuse(self) -> None:
         """Raises InvalidInput if anything was found."""
@@ -70,8 +75,16 @@ def check_settings(problems: Problems, settings: GenerationSettings, models: Mod
         problems.add(InputRule.UNKNOWN_VALUE, (*path, "model"), "There is no model with this key: see Query.models.")
     problems.within(settings.temperature, (*path, "temperature"), 0, 2)
     problems.within(settings.top_p, (*path, "topP"), 0, 1)
-    problems.within(settings.max_output_tokens, (*path, "maxOutputTokens"), 1, _most_output(model))
+    if model is None:
+        problems.within(settings.max_output_tokens, (*path, "maxOutputTokens"), 1, MOST_OUTPUT_TOKENS)
+    else:
+        check_output(problems, settings, model, path)
     _check_stop(problems, settings.stop or (), (*path, "stop"))
+
+
+def check_output(problems: Problems, settings: GenerationSettings, model: Model, path: Sequence[str]) -> None:
+    """Against the model that will answer, whoever named it."""
+    problems.within(settings.max_output_tokens, (*path, "maxOutputTokens"), 1, _most_output(model))
 
 
 def check_title(problems: Problems, title: str | None, path: Sequence[str]) -> None:
@@ -87,8 +100,8 @@ def check_tags(problems: Problems, tags: Iterable[str], path: Sequence[str]) -> 
         problems.text(tag, (*path, str(index)), LIMITS.tag_length)
 
 
-def _most_output(model: Model | None) -> int:
-    return (model.max_output_tokens or model.context_window) if model else 1_000_000
+def _most_output(model: Model) -> int:
+    return model.max_output_tokens or model.context_window
 
 
 def _check_stop(problems: Problems, stop: Sequence[str], path: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.once import Moved, Once, Sent, Written, remembered
-from domain.conversation.rules import LIMITS, Problems, check_settings
+from domain.conversation.rules import LIMITS, Problems, check_output, check_settings
 from domain.conversation.service import check_new, opened
 from domain.conversation.store import ConversationStore, Draft, Tree, Writing
 from domain.errors import ConversationBusy, InputRule, NotFound, StaleBranch
@@ -96,6 +96,9 @@ class Sends:
         parent = beside.parent if beside else leaf
         settings = command.settings.over(conversation.settings if conversation else _new_settings(command))
         model = self._models.chosen(settings.model)
+        problems = Problems()
+        check_output(problems, command.settings, model, ("settings",))
+        problems.refuse()
         window = await self._windows.assemble(viewer.id, parent, command.text, model, settings)
         return Plan(command, conversation, parent, beside, model, settings, window, received_at)
 

@@ -75,7 +75,7 @@ class Conversations:
         conversation_id = ConversationId(done.ids["conversation"])
         found = await self._store.conversations(viewer.id, [conversation_id])
         if conversation_id not in found:
-            raise NotFound("input", "idempotencyKey")
+            raise made_and_deleted()
         return Created(found[conversation_id], replayed=True)
 
 
@@ -86,6 +86,11 @@ async def recall(store: ConversationStore, viewer: Viewer, key: str, made_of: by
     if done is not None and done.fingerprint != made_of:
         raise KeyReused(key)
     return done
+
+
+def made_and_deleted() -> NotFound:
+    message = "What this key made was deleted since: make a new key to do it again."
+    return NotFound("input", "idempotencyKey", message=message)
 
 
 def check_new(problems: Problems, new: NewConversation, models: Models, path: Sequence[str]) -> None:

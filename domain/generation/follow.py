@@ -100,12 +100,10 @@ class Followers:
                 if cursor >= found.last_seq:
                     await wait_at_most(woken, POLL)
 
-    async def page(self, viewer: Viewer, generation_id: GenerationId, after: int, limit: int) -> Slice | None:
+    async def page(self, run: Generation, after: int, limit: int) -> Slice | None:
         """For pollers: the same log by the same cursor. Raises BadCursor."""
         cursor = max(after, 0)
-        if generation_id not in await self._generations.generations(viewer.id, [generation_id]):
-            return None
-        found = await self._reader.read(Want(generation_id, cursor, limit))
+        found = await self._reader.read(Want(run.id, cursor, limit))
         if found is not None and cursor > found.last_seq:
             raise _beyond(found.last_seq)
         return found
