@@ -3,8 +3,9 @@
 users ──< api_keys
   ├──< idempotency_keys
   └──< conversations ──< branches ──< messages ──< generations ──< generation_events
-              │             └─ parent_branch, fork_depth
-              ├─ active leaf        └─ parent, and the latest generation
+              │  │          └─ parent_branch, fork_depth    └─ waits for another one
+              │  ├─ active leaf     └─ parent, and the latest generation
+              │  └──< conversation_events
 """
 
 from tortoise import fields
@@ -57,7 +58,7 @@ class IdempotencyKeyRow(Model):
         indexes = (Index(fields=("created_at",), name="idempotency_keys_created"),)
 
 
-# Its row lock is the lock of its tree. `activations` counts how often the active leaf was set.
+# Its row lock is the lock of its tree. `activations` counts how often the active leaf was set, `event_seq` its events.
 class ConversationRow(Model):
     id = fields.UUIDField(primary_key=True)
     owner: fields.ForeignKeyRelation[UserRow] = fields.ForeignKeyField(
@@ -78,9 +79,29 @@ class ConversationRow(Model):
     active_leaf_id = fields.UUIDField(null=True)
     activations = fields.BigIntField()
     deleted_at = fields.DatetimeField(null=True)
+    event_seq = fields.IntField(db_default=0)
 
     class Meta:
         table = "conversations"
+
+
+# What happened in a conversation; really keyed by (conversation_id, seq), as the migration says.
+# The last one of a deleted conversation says so, and outlives it.
+class ConversationEventRow(Model):
+    conversation_id = fields.UUIDField(primary_key=True)
+    seq = fields.IntField()
+    at = fields.DatetimeField()
+    kind = fields.SmallIntField()
+    message_id = fields.UUIDField(null=True)
+    generation_id = fields.UUIDField(null=True)
+    owner_id = fields.UUIDField()
+
+    class Meta:
+        table = "conversation_events"
+        indexes = (
+            Index(fields=("owner_id", "at"), name="conversation_events_of"),
+            Index(fields=("at",), name="conversation_events_age"),
+        )
 
 
 # A run of messages between forks. Its first message answers the one at `fork_depth` of the parent branch.
@@ -140,6 +161,8 @@ class MessageRow(Model):
 
 
 # A run, leased by a node. Each commit of the log rewrites it, so nothing that a commit or a lease moves is indexed.
+# QUEUED: it has no node, no lease and no `line`, which is the one whose slot it holds. `compacted_through`: entries of its
+# log up to it are gone.
 class GenerationRow(Model):
     id = fields.UUIDField(primary_key=True)
     conversation_id = fields.UUIDField()
@@ -172,6 +195,15 @@ class GenerationRow(Model):
     lease_until = fields.DatetimeField(null=True)
     stop_requested_at = fields.DatetimeField(null=True)
     stop_seen_seq = fields.IntField(null=True)
+    stop_reason = fields.CharField(max_length=16, null=True)
+    waits_for = fields.UUIDField(null=True)
+    queue_position = fields.IntField(null=True)
+    queued_event_at = fields.DatetimeField(null=True)
+    line = fields.TextField(null=True)
+    notices = fields.JSONField[list[object]](null=True)
+    attempts = fields.JSONField[list[object]](null=True)
+    produced_tokens = fields.IntField(db_default=0)
+    compacted_through = fields.IntField(db_default=0)
 
     class Meta:
         table = "generations"
@@ -179,7 +211,7 @@ class GenerationRow(Model):
 
 
 # The token log; really keyed by (generation_id, seq), as the migration says.
-# `position` is a delta's offset, or the length that a truncation leaves.
+# `position` is a delta's offset, the length that a truncation leaves, or the place in a queue.
 class GenerationEventRow(Model):
     generation_id = fields.UUIDField(primary_key=True)
     seq = fields.IntField()
