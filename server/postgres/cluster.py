@@ -133,9 +133,11 @@ class Cluster:
         return None
 
     def _started(self) -> Path:
-        # PostgreSQL would take any living process with this number for a server, also after a restart of the machine.
-        (self.files / "postmaster.pid").unlink(missing_ok=True)
         socket_dir, log = self._socket_dir(), self.home / "postgres.log"
+        # PostgreSQL would take any living process with the number in here for a server: one of ours that nobody has
+        # buried yet, or somebody else's after a restart of the machine.
+        for stale in (self.files / "postmaster.pid", socket_dir / f"{SOCKET_NAME}.lock"):
+            stale.unlink(missing_ok=True)
         log.unlink(missing_ok=True)
         options = self._options(socket_dir)
         try:

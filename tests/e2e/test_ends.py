@@ -58,7 +58,7 @@ async def test_an_embedded_model_that_dies_fails_its_answer_and_is_started_again
             seen = [await anext(events) for _ in range(5)]
             model.kill()
             seen += [event async for event in events]
-        # Until it has loaded, each of these fails after three tries.
+        # Until it has loaded, each of these may fail after its last try.
         async with asyncio.timeout(30):
             while (await _end(client, await client.send("What is a tree?", longest=10))).status != "COMPLETED":
                 pass

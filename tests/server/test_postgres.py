@@ -140,7 +140,8 @@ async def test_a_killed_server_is_started_again_with_all_that_was_committed(data
 async def test_a_stale_process_number_that_is_somebody_elses_by_now_stops_nobody(data_dir: Path) -> None:
     async with embedded_postgres(data_dir):
         stale = (files_of(data_dir) / "postmaster.pid").read_text().splitlines()
-    (files_of(data_dir) / "postmaster.pid").write_text("\n".join([str(os.getpid()), *stale[1:]]) + "\n")
+    for left in (files_of(data_dir) / "postmaster.pid", home_of(data_dir) / ".s.PGSQL.5432.lock"):
+        left.write_text("\n".join([str(os.getpid()), *stale[1:]]) + "\n")
     assert running_postgres(data_dir) is None
     async with embedded_postgres(data_dir) as url:
         assert await query(url, "SELECT 1") == 1
