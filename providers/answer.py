@@ -8,6 +8,7 @@ from domain.model import AnswerEnd, ModelFinishReason, Piece, ReasoningPiece, Re
 from providers.failures import error_event, failed
 from providers.sse import EventTooLarge, SseEvent, SseParser
 from providers.text import Deltas
+from providers.thinking import Thinking
 
 DONE = "[DONE]"
 
@@ -19,11 +20,15 @@ REASONS = {
 
 
 class AnswerReader:
-    """`begun`: a piece was handed out. `whole`: the server said that this is all. `done`: nothing can follow."""
+    """`begins`: the text is an answer from its beginning.
 
-    def __init__(self) -> None:
+    `begun`: a piece was handed out. `whole`: the server said that this is all. `done`: nothing can follow.
+    """
+
+    def __init__(self, *, begins: bool = True) -> None:
         self._sse = SseParser()
         self._text, self._reasoning = Deltas(), Deltas()
+        self._thinking = Thinking(begins=begins)
         self._has_text = False
         self._reason: ModelFinishReason | None = None
         self._usage: ReportedUsage | None = None
@@ -44,6 +49,8 @@ class AnswerReader:
     def end(self) -> Iterator[Piece]:
         """To be called when nothing more can be read. Raises ModelFailure unless the answer is whole."""
         yield from self._delivered(self._reasoning.rest(), self._text.rest())
+        thought, said = self._thinking.rest()
+        yield from self._handed_out(thought, said)
         if not self.whole:
             raise failed(GenerationErrorCode.MODEL_BROKE_OFF, "the stream ended before the answer", retryable=True)
         reason = self._reason or ModelFinishReason.STOP
@@ -76,6 +83,10 @@ class AnswerReader:
             self._reason = REASONS.get(reason, ModelFinishReason.STOP)
 
     def _delivered(self, reasoning: str, text: str) -> Iterator[Piece]:
+        thought, said = self._thinking.split(text) if text else ("", "")
+        yield from self._handed_out(reasoning + thought, said)
+
+    def _handed_out(self, reasoning: str, text: str) -> Iterator[Piece]:
         if reasoning:
             self.begun = True
             yield ReasoningPiece(reasoning)

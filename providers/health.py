@@ -1,12 +1,57 @@
-"""Whether a model server answers, asked seldom and by one caller at a time."""
+"""How a model server does: what it says when it is asked, seldom and by one caller at a time, and what our own calls met with."""
 
 import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import aiohttp
 import httpx
 
+from domain.errors import GenerationErrorCode, ModelFailure
+from domain.generation.circuit import FAILURES_TO_OPEN, OPEN_SECONDS
 from domain.model import ModelHealth
+
+# A failure that long ago says nothing of now.
+REMEMBERED_SECONDS = 60.0
+SERVER_FAULTS = frozenset(
+    {
+        GenerationErrorCode.MODEL_UNREACHABLE,
+        GenerationErrorCode.MODEL_OVERLOADED,
+        GenerationErrorCode.MODEL_BROKE_OFF,
+        GenerationErrorCode.FIRST_TOKEN_TIMEOUT,
+        GenerationErrorCode.BETWEEN_TOKENS_TIMEOUT,
+    }
+)
+
+
+class OwnCalls:
+    """What this process has seen of a server, by the measure of the circuit breaker in `domain/generation/circuit.py`."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._failed_at = float("-inf")
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Around a call; one that is cancelled says nothing."""
+        try:
+            yield
+        except ModelFailure as failure:
+            if failure.code in SERVER_FAULTS:
+                self._failures += 1
+                self._failed_at = time.monotonic()
+            raise
+        self._failures = 0
+
+    def worse_than(self, told: ModelHealth) -> ModelHealth:
+        """`told`, or what the last calls met with."""
+        ago = time.monotonic() - self._failed_at
+        if told is ModelHealth.DOWN or not self._failures or ago > REMEMBERED_SECONDS:
+            return told
+        is_open = self._failures >= FAILURES_TO_OPEN and ago < OPEN_SECONDS
+        return ModelHealth.DOWN if is_open else ModelHealth.DEGRADED
 
 
 class CachedHealth:

@@ -49,6 +49,7 @@ def embedded_entry() -> Model:
         capabilities=frozenset({ModelCapability.STREAMING, ModelCapability.JSON_SCHEMA, ModelCapability.CONTINUE}),
         input_price_per_million=Decimal(0),
         output_price_per_million=Decimal(0),
+        max_concurrency=1,
     )
 
 

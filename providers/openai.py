@@ -16,7 +16,7 @@ from domain.errors import GenerationErrorCode, ModelFailure
 from domain.model import ModelHealth, ModelRequest, Piece
 from providers.answer import AnswerReader
 from providers.failures import LONGEST_DETAIL, failed, refusal, retry_after
-from providers.health import CachedHealth
+from providers.health import CachedHealth, OwnCalls
 from providers.request import body
 
 # Shorter than what servers allow (5 s in llama.cpp and uvicorn): a POST on a connection that the server is just closing fails.
@@ -50,6 +50,7 @@ class OpenAiServer:
         self._config = config
         self._client = _client(config)
         self._health = CachedHealth(self._client, timeout=config.health_timeout, kept_for=config.health_kept_for)
+        self._own_calls = OwnCalls()
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -61,11 +62,11 @@ class OpenAiServer:
         await self._client.__aexit__(kind, error, trace)
 
     async def health(self) -> ModelHealth:
-        return await self._health.now()
+        return self._own_calls.worse_than(await self._health.now())
 
     async def answer(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
-        reader, patience = AnswerReader(), _Patience(self._config)
-        with _told_as_failure(reader):
+        reader, patience = AnswerReader(begins=not request.continues), _Patience(self._config)
+        with self._own_calls.counted(), _told_as_failure(reader):
             async with self._streamed(request, patience) as response:
                 chunks = response.aiter_raw()
                 while chunk := await _next_chunk(chunks, reader, patience):

@@ -29,6 +29,9 @@ def _optional(request: ModelRequest) -> dict[str, object]:
         "seed": request.seed,
         "stop": [fit(stop) for stop in request.stop] or None,
     }
+    if request.continues:
+        # vLLM begins a new turn unless it is told; llama.cpp and Ollama go on by themselves.
+        settings |= {"continue_final_message": True, "add_generation_prompt": False}
     return {name: value for name, value in settings.items() if value is not None}
 
 

@@ -8,6 +8,8 @@ users ──< api_keys
               │  └──< conversation_events
 """
 
+from enum import IntEnum
+
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.indexes import Index
@@ -83,6 +85,16 @@ class ConversationRow(Model):
 
     class Meta:
         table = "conversations"
+
+
+class EventKind(IntEnum):
+    """conversation_events.kind"""
+
+    MESSAGE_ADDED = 1
+    BRANCH_SELECTED = 2
+    REPLY_STARTED = 3
+    REPLY_FINISHED = 4
+    DELETED = 5
 
 
 # What happened in a conversation; really keyed by (conversation_id, seq), as the migration says.
@@ -161,8 +173,8 @@ class MessageRow(Model):
 
 
 # A run, leased by a node. Each commit of the log rewrites it, so nothing that a commit or a lease moves is indexed.
-# QUEUED: it has no node, no lease and no `line`, which is the one whose slot it holds. `compacted_through`: entries of its
-# log up to it are gone.
+# A QUEUED one has neither node nor lease. `line`: where it had its turn; until it ends it holds one of that line's slots.
+# `compacted_through`: entries of its log up to it are gone.
 class GenerationRow(Model):
     id = fields.UUIDField(primary_key=True)
     conversation_id = fields.UUIDField()

@@ -13,7 +13,7 @@ from domain.errors import DomainError
 from domain.user import Role, Users
 from domain.world import RealWorld, UserId
 from server.serve import opened_database, reachable, run
-from server.settings import CannotStart, load_settings
+from server.settings import MOST_WORKERS, CannotStart, load_settings
 from server.telemetry import configure_logging
 
 app = typer.Typer(
@@ -40,15 +40,28 @@ def main() -> None:
 
 
 @app.command()
-def serve(workers: Annotated[int, typer.Option(help="How many processes; only 1 for now.")] = 1) -> None:
+def serve(
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MOST_WORKERS, help="How many processes share the port; else GUS_WORKERS.", show_default=False
+        ),
+    ] = None,
+) -> None:
     """Start the server, with a database and a model of its own where the settings name none."""
-    if workers != 1:
-        raise CannotStart(
-            "--workers: only 1 for now. For more, start gus several times, on one database and several ports."
-        )
     settings = load_settings()
+    if workers is not None:
+        settings = settings.model_copy(update={"workers": workers})
     configure_logging(production=settings.production, level=settings.log_level)
     run(settings)
+
+
+@app.command(hidden=True)
+def worker() -> None:
+    """One of several processes of `gus serve`, which starts it."""
+    from server.worker import run_worker
+
+    run_worker()
 
 
 @app.command()

@@ -22,9 +22,11 @@ from server.settings import Settings
 
 @dataclass(slots=True)
 class Running:
-    """What the routes reach, from the lifespan's start to its end."""
+    """What the routes reach, from the lifespan's start to its end, and whoever has to end it cleanly."""
 
     opened: Gus | None = None
+    transport: GraphQLTransport | None = None
+    draining: bool = False
 
     @property
     def gus(self) -> Gus:
@@ -42,11 +44,28 @@ class Running:
     async def database_answers(self) -> None:
         await self.gus.database.fetchrow("SELECT 1")
 
+    async def is_open(self) -> None:
+        """Raises ServerDraining."""
+        if self.draining:
+            raise ServerDraining
 
-def create_app(settings: Settings, *, database_url: str, catalogue: Catalogue, worker: Worker) -> Litestar:
-    running = Running()
+    async def drain(self) -> None:
+        """From now on it is not ready and takes no sends; all else is served. Returns when the runs have ended, their
+        followers have been told, and those who still follow have been asked to resume elsewhere."""
+        self.draining = True
+        if self.opened is not None and self.transport is not None:
+            await self.opened.runs.drain()
+            await self.transport.quiet()
+            await self.transport.drain()
+
+
+def create_app(
+    settings: Settings, *, database_url: str, catalogue: Catalogue, worker: Worker, running: Running | None = None
+) -> Litestar:
+    """`running`: for whoever will drain it."""
+    running = running or Running()
     graphiql = load_graphiql(settings.dev_key)
-    transport = _transport(settings, running, graphiql)
+    transport = running.transport = _transport(settings, running, graphiql)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -60,7 +79,7 @@ def create_app(settings: Settings, *, database_url: str, catalogue: Catalogue, w
         route_handlers=[
             *transport.routes(),
             *graphiql.routes(),
-            *health_handlers({"database": running.database_answers}),
+            *health_handlers({"open": running.is_open, "database": running.database_answers}),
         ],
         lifespan=[lifespan],
         openapi_config=None,

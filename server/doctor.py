@@ -11,8 +11,9 @@ import httpx
 from domain.model import Model
 from providers.llama import EmbeddedModelFailed, find_weights
 from providers.openai import ServerConfig
+from server.listening import bound
 from server.models_file import Catalogue, read_catalogue
-from server.serve import bound, locked, opened_database, reachable, without_password
+from server.serve import locked, opened_database, reachable, without_password
 from server.settings import SHORTEST_SECRET, BadSettings, CannotStart, Settings, load_settings
 
 OLDEST_PYTHON = (3, 11)

@@ -20,6 +20,8 @@ from server.settings import BadSettings
 
 HIGHEST_PRICE = Decimal(10_000)
 LARGEST_CONTEXT = 100_000_000
+MOST_FALLBACKS = 5
+MOST_CONCURRENCY = 100_000
 PLAINER = {
     "extra_forbidden": "there is no such key",
     "missing": "is missing",
@@ -109,6 +111,8 @@ class _ModelTable(_Table):
     input_price_per_million: Price
     output_price_per_million: Price
     retired: bool = False
+    fallbacks: Annotated[tuple[Key, ...], Field(strict=False, max_length=MOST_FALLBACKS)] = ()
+    max_concurrency: Annotated[int, Field(ge=1, le=MOST_CONCURRENCY)] | None = None
 
     @model_validator(mode="after")
     def _output_fits(self) -> "_ModelTable":
@@ -165,8 +169,19 @@ def _reference_problems(tables: _Tables) -> Iterable[str]:
     for number, model in enumerate(tables.models, start=1):
         if model.server not in servers:
             yield f"[[models]] {number} ({model.key}): server: there is no server {model.server!r}, only {', '.join(servers)}"
+        yield from (
+            f"[[models]] {number} ({model.key}): fallbacks: {words}" for words in _fallback_problems(model, tables)
+        )
     if all(model.retired for model in tables.models):
         yield "[[models]]: retired: at least one model must not be"
+
+
+def _fallback_problems(model: _ModelTable, tables: _Tables) -> Iterable[str]:
+    keys = [other.key for other in tables.models]
+    yield from (f"{key!r} is there twice" for key in _repeated(model.fallbacks))
+    yield from (f"there is no model {key!r}, only {', '.join(keys)}" for key in model.fallbacks if key not in keys)
+    if model.key in model.fallbacks:
+        yield f"{model.key!r} is the model itself, which has been asked by then"
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
@@ -216,4 +231,6 @@ def _to_model(table: _ModelTable) -> Model:
         input_price_per_million=table.input_price_per_million,
         output_price_per_million=table.output_price_per_million,
         retired=table.retired,
+        fallbacks=tuple(map(ModelKey, table.fallbacks)),
+        max_concurrency=table.max_concurrency,
     )

@@ -1,35 +1,34 @@
-"""`gus serve`: one process around the app, opened part by part and closed in reverse order, whatever ends it."""
+"""`gus serve`: the parts around the app, opened one by one and closed in reverse order, whatever ends it."""
 
 import asyncio
 import fcntl
 import os
-import signal
-import socket
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
-import uvicorn
 import uvloop
 
 from domain.errors import Unavailable
+from domain.world import RealWorld
+from server.console import say, step
+from server.listening import bound, reserved
 from server.models_file import Catalogue, read_catalogue
+from server.node import Worker, kept_host
 from server.postgres import embedded_postgres, running_postgres
+from server.process import serve_app
 from server.settings import CannotStart, Settings
-
-MOST_FRAME_BYTES = 1024 * 1024
-STILL_WORKING_SECONDS = 10
-LONGEST_BACKLOG = 2048
+from server.stopping import Stopping, until_signalled
+from server.supervisor import supervise
+from server.worker import Assignment
 
 
 def run(settings: Settings) -> None:
     """Returns after a clean end, asked for by a signal. Raises CannotStart."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+        runner.run(until_signalled(lambda stopping: _serve(settings, stopping), say))
 
 
 @contextmanager
@@ -89,29 +88,44 @@ def reachable(database_url: str) -> Iterator[None]:
         ) from error
 
 
-async def _serve(settings: Settings) -> None:
-    stopping = _Stopping()
-    stopping.listen()
-    try:
-        async with AsyncExitStack() as stack:
-            if not settings.production:
-                stack.enter_context(locked(settings.data_dir))
-            # First, because it is quick, and the others take seconds for nothing when the port is taken.
-            listener = stack.enter_context(bound(settings.host, settings.port))
-            database_url = await _database(settings, stack)
-            await _migrated(settings, database_url)
-            catalogue = await _catalogue(settings, stack)
-            await _serve_app(settings, database_url, catalogue, listener, stopping)
-    except asyncio.CancelledError:
-        if not stopping.asked:
-            raise
+async def _serve(settings: Settings, stopping: Stopping) -> None:
+    async with AsyncExitStack() as stack:
+        node_host = _node_host(settings, stack)
+        # First, because it is quick, and the others take seconds for nothing when the port is taken.
+        listener = stack.enter_context((bound if settings.workers == 1 else reserved)(settings.host, settings.port))
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        database_url = await _database(settings, stack)
+        await _migrated(settings, database_url)
+        catalogue = await _catalogue(settings, stack)
+        workers = [Worker(node_host, number) for number in range(settings.workers)]
+        if len(workers) == 1:
+            await serve_app(
+                settings,
+                database_url,
+                catalogue,
+                workers[0],
+                listener=listener,
+                stopping=stopping,
+                on_ready=lambda: _announce(settings),
+            )
+        else:
+            assignments = [Assignment(settings, database_url, catalogue, worker) for worker in workers]
+            await supervise(assignments, grace=settings.grace, stopping=stopping, on_ready=lambda: _announce(settings))
+
+
+def _node_host(settings: Settings, stack: AsyncExitStack) -> UUID:
+    """In development the same at each start, which takes the lock of the data directory."""
+    if settings.production:
+        return RealWorld().new_id()
+    stack.enter_context(locked(settings.data_dir))
+    return kept_host(settings.data_dir, RealWorld())
 
 
 async def _database(settings: Settings, stack: AsyncExitStack) -> str:
     if settings.database_url is not None:
         say(f"Database: {without_password(settings.database_url)}")
         return settings.database_url
-    async with _step("PostgreSQL (embedded)"):
+    async with step("PostgreSQL (embedded)"):
         url = await stack.enter_async_context(embedded_postgres(settings.data_dir, say=say))
     say(f"Database: embedded PostgreSQL in {settings.data_dir}")
     return url
@@ -121,7 +135,7 @@ async def _migrated(settings: Settings, database_url: str) -> None:
     from repositories.migrate import migrate, pending
 
     if not settings.production:
-        async with _step("Migrations"):
+        async with step("Migrations"):
             with reachable(database_url):
                 await migrate(database_url)
         return
@@ -137,7 +151,7 @@ async def _catalogue(settings: Settings, stack: AsyncExitStack) -> Catalogue:
     if settings.models is not None:
         catalogue = read_catalogue(settings.models)
     else:
-        async with _step("Model (embedded)"):
+        async with step("Model (embedded)"):
             catalogue = await _embedded_catalogue(settings.data_dir, stack)
     say(f"Models: {', '.join(model.display_name for model in catalogue.models if not model.retired)}")
     return catalogue
@@ -153,138 +167,16 @@ async def _embedded_catalogue(data_dir: Path, stack: AsyncExitStack) -> Catalogu
     return Catalogue(models=(embedded_entry(),), servers=(model.server_config(),))
 
 
-async def _serve_app(
-    settings: Settings, database_url: str, catalogue: Catalogue, listener: socket.socket, stopping: "_Stopping"
-) -> None:
-    from server.app import create_app
-
-    config = uvicorn.Config(
-        create_app(settings, database_url=database_url, catalogue=catalogue),
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        ws_max_size=MOST_FRAME_BYTES,
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        limit_concurrency=settings.max_connections,
-        timeout_graceful_shutdown=settings.grace_seconds,
-    )
-    server = _HttpServer(config, _announcement(settings, listener))
-    stopping.server = server
-    try:
-        await server.serve([listener])
-    # uvicorn's way to say that the app's lifespan failed, after it has logged why.
-    except SystemExit as error:
-        raise CannotStart("gus could not start: the log above says why.") from error
-
-
-class _HttpServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announcement: list[str]) -> None:
-        super().__init__(config)
-        self._announcement = announcement
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for line in self._announcement:
-            say(line)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal again after its end, and would kill us before the other parts are closed.
-        yield
-
-
-@dataclass(slots=True)
-class _Stopping:
-    """Turns the first signal into a clean end, and a second into an end without waiting for connections."""
-
-    server: _HttpServer | None = None
-    asked: bool = False
-
-    def listen(self) -> None:
-        loop, serving = asyncio.get_running_loop(), asyncio.current_task()
-        assert serving is not None
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # Under nohup a hang-up is to be ignored.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._stop, serving)
-
-    def _stop(self, serving: "asyncio.Task[None]") -> None:
-        say("Stopping")
-        if self.server is not None:
-            self.server.force_exit = self.asked
-            self.server.should_exit = True
-        elif not self.asked:
-            serving.cancel()
-        self.asked = True
-
-
-@contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """Takes the port at once; who connects is answered when the app is there. Raises CannotStart."""
-    try:
-        listener = _listener(host, port)
-    except OSError as error:
-        raise CannotStart(
-            f"gus cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or set GUS_PORT or GUS_HOST."
-        ) from error
-    with listener:
-        yield listener
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # `localhost` has two addresses, and the older one is what everybody tries.
-    family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(LONGEST_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def _announcement(settings: Settings, listener: socket.socket) -> list[str]:
-    port = listener.getsockname()[1]
+def _announce(settings: Settings) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    lines = [f"{'GraphQL' if settings.production else 'GraphiQL'}: http://{host}:{port}/graphql"]
+    say(f"GraphiQL: http://{host}:{settings.port}/graphql")
     if settings.dev_key is not None:
-        lines.append(f"Key: {settings.dev_key}")
-    return [*lines, "Ready. Stop with Ctrl-C."]
-
-
-@asynccontextmanager
-async def _step(name: str) -> AsyncIterator[None]:
-    """Tells how long it took, and meanwhile that it still goes on."""
-    began = time.monotonic()
-    say(f"{name}: starting")
-    telling = asyncio.create_task(_tell_of(name, began))
-    try:
-        yield
-    finally:
-        telling.cancel()
-        with suppress(asyncio.CancelledError):
-            await telling
-    say(f"{name}: ready after {time.monotonic() - began:.1f} s")
-
-
-async def _tell_of(name: str, began: float) -> None:
-    while True:
-        await asyncio.sleep(STILL_WORKING_SECONDS)
-        say(f"{name}: still working, {time.monotonic() - began:.0f} s")
+        say(f"Key: {settings.dev_key}")
+    if settings.workers > 1:
+        say(f"Workers: {settings.workers}")
+    say("Ready. Stop with Ctrl-C.")
 
 
 def without_password(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
-
-
-def say(words: str) -> None:
-    # A terminal that has gone away must not keep the parts from being closed.
-    with suppress(OSError):
-        print(words, file=sys.stdout, flush=True)

@@ -22,6 +22,7 @@ from domain.user import KEY_PREFIX, new_secret
 PREFIX = "GUS_"
 SHORTEST_SECRET = 32
 SHORTEST_DEV_KEY = 24
+MOST_WORKERS = 64
 DATABASE_SCHEMES = ("postgresql", "postgres")
 
 
@@ -59,6 +60,12 @@ class Settings(BaseSettings):
         default="127.0.0.1", min_length=1, description="The address to listen on; `0.0.0.0` for every one."
     )
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; `0` takes any free one.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_WORKERS,
+        description="How many processes share the port; about one for each core. One that dies is replaced.",
+    )
     data_dir: Path = Field(
         default=Path(".gus"),
         description="Folder for the embedded database and the keys of development. One gus at a time; not used in production.",
@@ -99,10 +106,13 @@ class Settings(BaseSettings):
         description="Web pages that may call from a browser, as `https://app.example.com`, separated by commas; `*` for all.",
     )
     max_connections: int = Field(
-        default=5000, ge=10, le=1_000_000, description="The most connections at a time; beyond them the answer is 503."
+        default=5000,
+        ge=10,
+        le=1_000_000,
+        description="The most connections of a process at a time; beyond them the answer is 503.",
     )
     lease_seconds: int = Field(
-        default=15,
+        default=10,
         ge=3,
         le=600,
         description="After so long without a sign of life a process's running answers are taken by another.",

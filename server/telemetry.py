@@ -69,6 +69,8 @@ def configure_logging(*, production: bool, level: str) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=shown, foreign_pre_chain=made))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     _hand_over("uvicorn", "uvicorn.error", "uvicorn.access", "asgi")
+    # A line for each request to a model server, health included, tells nobody anything.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _rendering(production: bool) -> list[Processor]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.conversation.entity import Conversation, ConversationState, TitleSource
 from domain.world import ConversationId, MessageId, UserId
-from repositories.generation.row import to_settings
+from repositories.generation.detail import to_settings
 
 
 def to_conversation(row: Mapping[str, Any]) -> Conversation:
@@ -25,4 +25,5 @@ def to_conversation(row: Mapping[str, Any]) -> Conversation:
         root_count=row["root_count"],
         settings=to_settings(row["settings"]),
         active_leaf_id=None if row["active_leaf_id"] is None else MessageId(row["active_leaf_id"]),
+        event_seq=row["event_seq"],
     )

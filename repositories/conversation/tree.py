@@ -9,13 +9,15 @@ from asyncpg import Record
 
 from domain.conversation.entity import Conversation
 from domain.conversation.store import Draft
-from domain.generation.entity import Generation
-from domain.message import Message, Place
-from domain.world import BranchId, MessageId, NodeId, World
+from domain.generation.entity import Generation, GenerationStatus
+from domain.message import Message, MessageStatus, Place
+from domain.world import BranchId, GenerationId, MessageId, NodeId, World
 from repositories.conversation.row import to_conversation
 from repositories.database import Session
-from repositories.generation.row import Kind, settings_json, started_json, to_generation
+from repositories.generation.detail import settings_json, started_json
+from repositories.generation.row import Kind, to_generation
 from repositories.message.row import COLUMNS, RUN, to_message
+from repositories.tables import EventKind
 
 _MESSAGE = f"SELECT {COLUMNS} FROM messages m {RUN} WHERE m.conversation_id = $1 AND m.id = $2"
 
@@ -47,7 +49,7 @@ WITH parent AS (
 ), extended AS (
   UPDATE branches b SET tip_number = $4 FROM parent WHERE b.id = parent.branch_id AND parent.child_count = 1
 ), counted AS (
-  UPDATE conversations SET message_count = $4 WHERE id = $1
+  UPDATE conversations SET message_count = $4, event_seq = event_seq + $5 WHERE id = $1
 ), place AS (
   SELECT CASE WHEN child_count = 1 THEN branch_id ELSE $3 END AS branch_id, depth + 1 AS depth, child_count AS sibling_index
   FROM parent
@@ -58,13 +60,19 @@ _PLACE_OF_ROOT = """
 WITH opened AS (
   INSERT INTO branches (id, conversation_id, tip_number) VALUES ($3, $1, $4)
 ), counted AS (
-  UPDATE conversations SET message_count = $4, root_count = root_count + 1 WHERE id = $1 RETURNING root_count
+  UPDATE conversations SET message_count = $4, root_count = root_count + 1, event_seq = event_seq + $5
+  WHERE id = $1 RETURNING root_count
 ), place AS (
   SELECT $3::uuid AS branch_id, 0 AS depth, root_count AS sibling_index FROM counted
 )
 """
 
 _ADD = """
+, told AS (
+  INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, owner_id)
+  SELECT $1, $15 + d.n, clock_timestamp(), $16::smallint, d.id, $17
+  FROM place, unnest($6::uuid[]) WITH ORDINALITY AS d (id, n)
+)
 INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,
   role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key)
 SELECT d.id, $1, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $2), place.depth + d.n - 1, $4 - $5 + d.n,
@@ -76,13 +84,26 @@ FROM place, unnest($6::uuid[], $7::text[], $8::text[], $9::text[], $10::timestam
 RETURNING branch_id, depth, sibling_index
 """
 
+_WAITING = "SELECT count(*) FROM generations WHERE conversation_id = $1 AND ended_at IS NULL AND status = 'QUEUED'"
+
+_REOPEN = """
+UPDATE messages SET generation_id = $3, status = $4, completed_at = NULL WHERE conversation_id = $1 AND id = $2
+"""
+
+# A run that waits for its turn has no lease, and an empty log.
 _BEGIN = """
 WITH run AS (
   INSERT INTO generations (id, conversation_id, owner_id, reply_id, trigger, status, model_key, requested_model_key,
-    settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, node, lease_until, last_seq)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now() + $16::interval, 1)
+    settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, waits_for, node, lease_until, last_seq)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now() + $17::interval, $18)
+), started AS (
+  INSERT INTO generation_events (generation_id, seq, at, kind, detail)
+  SELECT $1, 1, now(), $19::smallint, $20::jsonb WHERE $18 = 1
+), told AS (
+  INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, generation_id, owner_id)
+  VALUES ($2, $21, clock_timestamp(), $22, $4, $1, $3)
 )
-INSERT INTO generation_events (generation_id, seq, at, kind, detail) VALUES ($1, 1, now(), $17, $18)
+UPDATE conversations SET event_seq = $21 WHERE id = $2
 """
 
 _ACTIVATE = """
@@ -126,32 +147,37 @@ class SqlTree:
             tip_number,
             len(drafts),
             *_columns(drafts),
+            self.conversation.event_seq,
+            EventKind.MESSAGE_ADDED,
+            self.conversation.owner_id,
         )
         return self._added(drafts, parent, rows)
 
+    async def waiting(self) -> int:
+        [row] = await self._session.fetch(_WAITING, self.conversation.id)
+        return int(row["count"])
+
+    async def reopen(self, reply: Message, generation_id: GenerationId) -> Message:
+        status = MessageStatus.PENDING
+        await self._session.execute(_REOPEN, self.conversation.id, reply.id, generation_id, status.value)
+        return replace(reply, generation_id=generation_id, status=status, completed_at=None, text_through_seq=0)
+
     async def begin(self, generation: Generation, node: NodeId, lease: timedelta) -> Generation:
+        queued = generation.status is GenerationStatus.QUEUED
+        begun = replace(generation, last_seq=0 if queued else 1)
+        event_seq = self.conversation.event_seq + 1
         await self._session.execute(
             _BEGIN,
-            generation.id,
-            generation.conversation_id,
-            generation.owner_id,
-            generation.reply_id,
-            generation.trigger.value,
-            generation.status.value,
-            generation.model_key,
-            generation.requested_model_key,
-            settings_json(generation.settings),
-            generation.estimated_input_tokens,
-            generation.queued_at,
-            generation.started_at,
-            generation.text_offset,
-            generation.attempt,
-            node,
-            lease,
+            *_run(begun),
+            *((None, None) if queued else (node, lease)),
+            begun.last_seq,
             Kind.STARTED,
-            started_json(generation),
+            started_json(begun.attempt, begun.model_key),
+            event_seq,
+            EventKind.REPLY_STARTED,
         )
-        return replace(generation, last_seq=1)
+        self._conversation = replace(self.conversation, event_seq=event_seq)
+        return begun
 
     async def activate(self, leaf: Message, at: datetime) -> Conversation:
         [row] = await self._session.fetch(_ACTIVATE, self.conversation.id, leaf.id, leaf.place.branch_id, at)
@@ -171,6 +197,7 @@ class SqlTree:
             self.conversation,
             message_count=self.conversation.message_count + len(added),
             root_count=self.conversation.root_count + int(parent is None),
+            event_seq=self.conversation.event_seq + len(added),
         )
         return added
 
@@ -206,3 +233,24 @@ def _columns(drafts: Sequence[Draft]) -> list[list[object]]:
         [draft.generation_id for draft in drafts],
         [draft.model_key for draft in drafts],
     ]
+
+
+def _run(generation: Generation) -> tuple[object, ...]:
+    """As _BEGIN takes it."""
+    return (
+        generation.id,
+        generation.conversation_id,
+        generation.owner_id,
+        generation.reply_id,
+        generation.trigger.value,
+        generation.status.value,
+        generation.model_key,
+        generation.requested_model_key,
+        settings_json(generation.settings),
+        generation.estimated_input_tokens,
+        generation.queued_at,
+        generation.started_at,
+        generation.text_offset,
+        generation.attempt,
+        generation.waits_for,
+    )

@@ -9,11 +9,13 @@ from weakref import WeakValueDictionary
 from domain.conversation.entity import Conversation
 from domain.conversation.store import Remembered
 from domain.errors import Unavailable
+from domain.generation.entity import FinishReason
 from domain.world import ConversationId, GenerationId, UserId, World
 from repositories.conversation.row import to_conversation
 from repositories.conversation.tree import SqlTree
 from repositories.database import Database, Session
-from repositories.generation.row import settings_json
+from repositories.generation.detail import settings_json
+from repositories.tables import EventKind
 
 _REMEMBER = """
 INSERT INTO idempotency_keys (owner_id, key, fingerprint, ids, created_at) VALUES ($1, $2, $3, $4, now())
@@ -30,8 +32,14 @@ _LOCK = """
 SELECT * FROM conversations WHERE id = $2 AND owner_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
 """
 
+# The last event of the conversation, which outlives it: a sidebar elsewhere has to hear of it.
 _DELETE = """
-UPDATE conversations SET deleted_at = $3, updated_at = $3 WHERE id = $2 AND owner_id = $1 AND deleted_at IS NULL
+WITH deleted AS (
+  UPDATE conversations SET deleted_at = $3, updated_at = $3, event_seq = event_seq + 1
+  WHERE id = $2 AND owner_id = $1 AND deleted_at IS NULL RETURNING id, owner_id, event_seq
+)
+INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
+SELECT id, event_seq, clock_timestamp(), $4::smallint, owner_id FROM deleted
 """
 
 # In the order of their ids, as everybody locks more than one run.
@@ -39,7 +47,9 @@ _STOP_ALL = """
 WITH running AS (
   SELECT id FROM generations WHERE conversation_id = $1 AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE generations g SET stop_requested_at = coalesce(g.stop_requested_at, $2) FROM running r WHERE g.id = r.id
+UPDATE generations g SET stop_requested_at = coalesce(g.stop_requested_at, $2),
+  stop_reason = CASE WHEN g.stop_requested_at IS NULL THEN $3 ELSE g.stop_reason END
+FROM running r WHERE g.id = r.id
 RETURNING g.id
 """
 
@@ -101,9 +111,10 @@ class SqlWriting:
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
         session = await self._session()
-        if await session.execute(_DELETE, owner, conversation_id, at) == 0:
+        if await session.execute(_DELETE, owner, conversation_id, at, EventKind.DELETED) == 0:
             return None
-        return [row["id"] for row in await session.fetch(_STOP_ALL, conversation_id, at)]
+        stopped = await session.fetch(_STOP_ALL, conversation_id, at, FinishReason.CANCELLED.value)
+        return [row["id"] for row in stopped]
 
     async def _session(self) -> Session:
         if self._begun is None:

@@ -2,39 +2,57 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import assert_never
 
 from domain.generation.entity import Ending, Generation
-from domain.generation.log import Append, Appended, TruncationReason
+from domain.generation.log import Append, Appended, NewEntry, NewNotice, NewStart, NewText, TruncationReason
 from domain.world import GenerationId
 from repositories.database import Database
-from repositories.generation.row import Kind, finished_json, kind_of, nano, to_stop, truncated_json
+from repositories.generation.detail import (
+    attempts_json,
+    finished_json,
+    notice_json,
+    notices_json,
+    started_json,
+    truncated_json,
+)
+from repositories.generation.row import Kind, nano, to_stop
+from repositories.tables import EventKind
 
 # The row lock, not the statement's snapshot, decides: a locked row is read as it is now.
 # IS TRUE keeps the planner, which expects few events, from comparing each event with each run instead of a hash.
 _APPEND = """
 WITH held AS (
   SELECT g.id, g.attempt, g.last_seq, g.ended_at, g.stop_requested_at, g.stop_seen_seq, b.last,
+    g.stop_reason, b.tokens, b.model_key, b.notices,
     g.attempt = b.attempt AND g.last_seq = b.previous AND g.ended_at IS NULL AND b.last > b.previous AS taken
-  FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[]) AS b (id, attempt, previous, last)
+  FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::int[], $6::text[], $7::jsonb[])
+    AS b (id, attempt, previous, last, tokens, model_key, notices)
   JOIN generations g ON g.id = b.id
   ORDER BY g.id FOR NO KEY UPDATE OF g SKIP LOCKED
 ), written AS (
-  INSERT INTO generation_events (generation_id, seq, at, kind, text, position)
-  SELECT e.id, e.seq, now(), e.kind, e.text, e.position
-  FROM unnest($5::uuid[], $6::int[], $7::smallint[], $8::text[], $9::int[]) AS e (id, seq, kind, text, position)
+  INSERT INTO generation_events (generation_id, seq, at, kind, text, position, detail)
+  SELECT e.id, e.seq, now(), e.kind, e.text, e.position, e.detail
+  FROM unnest($8::uuid[], $9::int[], $10::smallint[], $11::text[], $12::int[], $13::jsonb[])
+    AS e (id, seq, kind, text, position, detail)
   WHERE (e.id IN (SELECT id FROM held WHERE taken)) IS TRUE
 ), moved AS (
-  UPDATE generations g SET last_seq = h.last, first_token_at = coalesce(g.first_token_at, greatest(now(), g.queued_at))
+  UPDATE generations g SET last_seq = h.last, produced_tokens = g.produced_tokens + h.tokens,
+    first_token_at = coalesce(g.first_token_at, CASE WHEN h.tokens > 0 THEN greatest(now(), g.queued_at) END),
+    model_key = coalesce(h.model_key, g.model_key),
+    notices = CASE WHEN h.notices IS NULL THEN g.notices ELSE coalesce(g.notices, '[]') || h.notices END
   FROM held h WHERE g.id = h.id AND h.taken
 )
 SELECT id, attempt, CASE WHEN taken THEN last ELSE last_seq END AS last_seq, CASE WHEN taken THEN now() END AS at,
-  ended_at, stop_requested_at, stop_seen_seq
+  ended_at, stop_requested_at, stop_seen_seq, stop_reason
 FROM held
 """
 
+# Nothing is told of a deleted conversation after its deletion. The end of a run that held a slot calls all who wait for
+# one: storage does not know which models share a line.
 _FINISH = """
 WITH run AS (
-  SELECT id, greatest(now(), queued_at) AS at FROM generations
+  SELECT id, line, greatest(now(), queued_at) AS at FROM generations
   WHERE id = $1 AND attempt = $2 AND last_seq = $3 AND ended_at IS NULL FOR NO KEY UPDATE
 ), written AS (
   INSERT INTO generation_events (generation_id, seq, at, kind, position, detail)
@@ -42,32 +60,42 @@ WITH run AS (
   FROM run, unnest($4::smallint[], $5::int[], $6::jsonb[]) WITH ORDINALITY AS e (kind, position, detail, n)
 ), ended AS (
   UPDATE generations g SET ended_at = run.at, last_seq = $3 + cardinality($4), lease_until = NULL,
-    status = $7, finish_reason = $8, error_code = $9, error_retryable = $10, error_retry_after = $11,
-    input_tokens = $12, output_tokens = $13, cached_input_tokens = $14, reasoning_tokens = $15, usage_source = $16,
-    cost_nano = $17
+    queue_position = NULL, status = $7, finish_reason = $8, error_code = $9, error_retryable = $10,
+    error_retry_after = $11, input_tokens = $12, output_tokens = $13, cached_input_tokens = $14, reasoning_tokens = $15,
+    usage_source = $16, cost_nano = $17, model_key = coalesce($18, g.model_key), notices = coalesce(g.notices, $19),
+    attempts = $20
   FROM run WHERE g.id = run.id
-  RETURNING g.conversation_id, g.reply_id, g.first_token_at, g.ended_at, g.model_key
+  RETURNING g.id, g.conversation_id, g.owner_id, g.reply_id, g.first_token_at, g.ended_at, g.model_key
 ), reply AS (
-  UPDATE messages m SET status = $18, text = $19, reasoning = $20, model_key = ended.model_key,
-    first_token_at = ended.first_token_at, completed_at = ended.ended_at
+  UPDATE messages m SET status = $21, text = $22, reasoning = coalesce($23, m.reasoning), model_key = ended.model_key,
+    first_token_at = coalesce(m.first_token_at, ended.first_token_at), completed_at = ended.ended_at
   FROM ended WHERE m.id = ended.reply_id
+), conversation AS (
+  UPDATE conversations c SET last_message_at = greatest(c.last_message_at, ended.ended_at),
+    updated_at = greatest(c.updated_at, ended.ended_at), event_seq = c.event_seq + (c.deleted_at IS NULL)::int
+  FROM ended WHERE c.id = ended.conversation_id
+  RETURNING c.event_seq, c.deleted_at
+), told AS (
+  INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, generation_id, owner_id)
+  SELECT ended.conversation_id, c.event_seq, clock_timestamp(), $24::smallint, ended.reply_id, ended.id, ended.owner_id
+  FROM ended, conversation c WHERE c.deleted_at IS NULL
 )
-UPDATE conversations c SET last_message_at = greatest(c.last_message_at, ended.ended_at),
-  updated_at = greatest(c.updated_at, ended.ended_at)
-FROM ended WHERE c.id = ended.conversation_id
+SELECT EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED' AND q.waits_for = run.id)
+  OR (run.line IS NOT NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED')) AS awaited
+FROM run
 """
 
 _LOCK_CONVERSATION = "SELECT 1 FROM conversations WHERE id = $1 FOR NO KEY UPDATE"
 
 
 async def append(database: Database, batch: Sequence[Append]) -> dict[GenerationId, Appended]:
-    runs = [(run.generation_id, run.attempt, run.previous, run.last) for run in batch]
+    runs = [_run(run) for run in batch]
     events = [
-        (run.generation_id, seq, kind_of(delta), delta.text, delta.offset)
+        (run.generation_id, seq, *_event(entry))
         for run in batch
-        for seq, delta in enumerate(run.deltas, run.previous + 1)
+        for seq, entry in enumerate(run.entries, run.previous + 1)
     ]
-    rows = await database.fetch(_APPEND, *_columns(runs, 4), *_columns(events, 5))
+    rows = await database.fetch(_APPEND, *_columns(runs, 7), *_columns(events, 6))
     return {
         GenerationId(row["id"]): Appended(
             row["attempt"], row["last_seq"], ended=row["ended_at"] is not None, stop=to_stop(row), at=row["at"]
@@ -91,10 +119,32 @@ async def finish(
     async with database.transaction() as session:
         # The conversation before anything else, as a send does it.
         await session.fetch(_LOCK_CONVERSATION, generation.conversation_id)
-        ended = await session.execute(
+        row = await session.fetchrow(
             _FINISH, generation.id, generation.attempt, previous, *_columns(events, 3), *_ending(ending, cost)
         )
-    return ended == 1
+    return row is not None and bool(row["awaited"])
+
+
+def _run(run: Append) -> tuple[object, ...]:
+    """With the tokens of its texts, of which each has one at least, the model that it turns to, and what it gives notice of."""
+    tokens = sum(entry.tokens for entry in run.entries if isinstance(entry, NewText))
+    models = [entry.model_key for entry in run.entries if isinstance(entry, NewStart)]
+    notices = [entry.notice for entry in run.entries if isinstance(entry, NewNotice)]
+    last_model = models[-1] if models else None
+    return run.generation_id, run.attempt, run.previous, run.last, tokens, last_model, notices_json(notices)
+
+
+def _event(entry: NewEntry) -> tuple[object, ...]:
+    """kind, text, position, detail"""
+    match entry:
+        case NewText(text, offset, reasoning):
+            return Kind.REASONING if reasoning else Kind.TEXT, text, offset, None
+        case NewStart(attempt, model_key):
+            return Kind.STARTED, None, None, started_json(attempt, model_key)
+        case NewNotice(notice):
+            return Kind.NOTICE, None, None, notice_json(notice)
+        case _:
+            assert_never(entry)
 
 
 def _ending(ending: Ending, cost: Decimal | None) -> tuple[object, ...]:
@@ -106,9 +156,13 @@ def _ending(ending: Ending, cost: Decimal | None) -> tuple[object, ...]:
         *((usage.input_tokens, usage.output_tokens) if usage else (None, None)),
         *((usage.cached_input_tokens, usage.reasoning_tokens, usage.source.value) if usage else (None, None, None)),
         nano(cost),
+        ending.model_key,
+        notices_json(ending.notices),
+        attempts_json(ending.attempts),
         ending.status.of_reply().value,
         ending.text,
         ending.reasoning,
+        EventKind.REPLY_FINISHED,
     )
 
 

@@ -1,4 +1,4 @@
-"""The token log: appended by the run's owner, read by anybody's process, ended once."""
+"""The domain's TokenLog: appended by the run's owner, read by anybody's process, ended once."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,14 +9,16 @@ from operator import itemgetter
 from asyncpg import Record
 
 from domain.generation.entity import Ending, Generation
-from domain.generation.log import Append, Appended, Slice, Stopping, StopRequest, Want
+from domain.generation.log import Append, Appended, Claimed, Line, Slice, Stopping, StopRequest, Want
 from domain.world import GenerationId, NodeId, UserId
 from repositories.database import Database
+from repositories.generation import leases
 from repositories.generation.commit import append, finish
-from repositories.generation.row import to_entry, to_generation
+from repositories.generation.line import claim
+from repositories.generation.row import to_entry, to_generation, to_stop
 
 _READ = """
-SELECT w.n, g.id, g.last_seq, g.ended_at, e.*
+SELECT w.n, g.id, g.last_seq, g.ended_at, g.compacted_through, e.*
 FROM unnest($1::uuid[], $2::int[], $3::int[]) WITH ORDINALITY AS w (id, after, most, n)
 JOIN generations g ON g.id = w.id
 LEFT JOIN LATERAL (
@@ -31,7 +33,7 @@ WITH run AS (
   SELECT g.* FROM generations g JOIN conversations c ON c.id = g.conversation_id AND c.deleted_at IS NULL
   WHERE g.id = $2 AND g.owner_id = $1 FOR NO KEY UPDATE OF g
 ), asked AS (
-  UPDATE generations g SET stop_requested_at = now(),
+  UPDATE generations g SET stop_requested_at = now(), stop_reason = $4,
     stop_seen_seq = CASE WHEN $3::int IS NOT NULL THEN least(greatest($3, 0), run.last_seq) END
   FROM run WHERE g.id = run.id AND run.ended_at IS NULL AND run.stop_requested_at IS NULL
   RETURNING g.id
@@ -40,29 +42,8 @@ SELECT run.*, asked.id IS NULL AS already FROM run LEFT JOIN asked ON true
 """
 
 _STOPS = """
-SELECT id, stop_requested_at, stop_seen_seq FROM generations
+SELECT id, stop_requested_at, stop_seen_seq, stop_reason FROM generations
 WHERE node = $1 AND ended_at IS NULL AND stop_requested_at IS NOT NULL
-"""
-
-# In the order of their ids, as everybody locks more than one run.
-_RENEW = """
-WITH mine AS (
-  SELECT id FROM generations WHERE id = ANY($2) AND node = $1 AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
-)
-UPDATE generations g SET lease_until = now() + $3::interval FROM mine WHERE g.id = mine.id
-"""
-
-_ABANDONED = """
-SELECT id FROM generations WHERE ended_at IS NULL AND lease_until < now()
-ORDER BY lease_until LIMIT $1
-"""
-
-_LEFT_BY = "SELECT id FROM generations WHERE node = $1 AND ended_at IS NULL ORDER BY queued_at, id LIMIT $2"
-
-_TAKE = """
-UPDATE generations SET attempt = attempt + 1, node = $2, lease_until = now() + $3::interval
-WHERE id = $1 AND ended_at IS NULL AND (lease_until < now() OR ($4 AND node = $2))
-RETURNING *
 """
 
 
@@ -86,32 +67,35 @@ class SqlTokenLog:
     ) -> bool:
         return await finish(self._database, generation, ending, cost, previous=previous, cut_to=cut_to)
 
-    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, seen_seq: int | None) -> Stopping | None:
-        row = await self._database.fetchrow(_ASK_TO_STOP, owner, generation_id, seen_seq)
+    async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:
+        row = await self._database.fetchrow(_ASK_TO_STOP, owner, generation_id, request.seen_seq, request.reason.value)
         return None if row is None else Stopping(to_generation(row), row["already"], row["node"])
 
     async def stops(self, node: NodeId) -> dict[GenerationId, StopRequest]:
         rows = await self._database.fetch(_STOPS, node)
-        return {GenerationId(row["id"]): StopRequest(row["stop_seen_seq"]) for row in rows}
+        return {GenerationId(row["id"]): stop for row in rows if (stop := to_stop(row)) is not None}
 
     async def renew(self, node: NodeId, live: Sequence[GenerationId], lease: timedelta) -> None:
-        await self._database.execute(_RENEW, node, live, lease)
+        await leases.renew(self._database, node, live, lease)
 
     async def abandoned(self, limit: int) -> list[GenerationId]:
-        return [row["id"] for row in await self._database.fetch(_ABANDONED, limit)]
+        return await leases.abandoned(self._database, limit)
 
     async def left_by(self, node: NodeId, limit: int) -> list[GenerationId]:
-        return [row["id"] for row in await self._database.fetch(_LEFT_BY, node, limit)]
+        return await leases.left_by(self._database, node, limit)
 
-    async def take(
-        self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool
-    ) -> Generation | None:
-        row = await self._database.fetchrow(_TAKE, generation_id, node, lease, own)
-        return None if row is None else to_generation(row)
+    async def take(self, generation_id: GenerationId, node: NodeId, lease: timedelta, *, own: bool) -> Claimed | None:
+        return await leases.take(self._database, generation_id, node, lease, own=own)
+
+    async def give_back(self, generation: Generation) -> None:
+        await leases.give_back(self._database, generation)
+
+    async def claim(self, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:
+        return await claim(self._database, node, lease, line, limit)
 
 
 def _slice(events: Sequence[Record]) -> Slice:
     """A run without entries after the cursor is one row whose event is null."""
     run = events[0]
     entries = tuple(to_entry(run["id"], event) for event in events if event["seq"] is not None)
-    return Slice(entries, run["last_seq"], ended=run["ended_at"] is not None)
+    return Slice(entries, run["last_seq"], ended=run["ended_at"] is not None, kept_after=run["compacted_through"])

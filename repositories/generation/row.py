@@ -2,27 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any, assert_never
 from uuid import UUID
 
 from domain.errors import GenerationErrorCode
-from domain.generation.entity import (
-    Ending,
-    FinishReason,
-    Generation,
-    GenerationError,
-    GenerationSettings,
-    GenerationStatus,
-    GenerationTrigger,
-)
+from domain.generation.entity import FinishReason, Generation, GenerationError, GenerationStatus, GenerationTrigger
 from domain.generation.log import (
+    Claimed,
     GenerationFinished,
+    GenerationQueued,
     GenerationStarted,
     LogEntry,
-    NewText,
+    NoticeRaised,
     ReasoningDelta,
     StopRequest,
     TextDelta,
@@ -31,6 +24,7 @@ from domain.generation.log import (
 )
 from domain.model import NANO_USD, ModelKey, Usage, UsageSource
 from domain.world import ConversationId, GenerationId, MessageId, UserId
+from repositories.generation.detail import to_attempts, to_notice, to_notices, to_settings
 
 
 class Kind(IntEnum):
@@ -41,40 +35,22 @@ class Kind(IntEnum):
     REASONING = 3
     TRUNCATED = 4
     FINISHED = 5
-
-
-def kind_of(delta: NewText) -> Kind:
-    return Kind.REASONING if delta.reasoning else Kind.TEXT
-
-
-def started_json(generation: Generation) -> str:
-    return json.dumps({"attempt": generation.attempt, "model_key": generation.model_key})
-
-
-def truncated_json(reason: TruncationReason) -> str:
-    return json.dumps({"reason": reason.value})
-
-
-def finished_json(ending: Ending) -> str:
-    return json.dumps({"status": ending.status.value, "finish_reason": ending.finish_reason.value})
-
-
-def settings_json(settings: GenerationSettings) -> str:
-    return json.dumps({name: value for name, value in asdict(settings).items() if value is not None})
+    QUEUED = 6
+    NOTICE = 7
 
 
 def nano(cost: Decimal | None) -> int | None:
     return None if cost is None else int(cost * NANO_USD)
 
 
-def to_settings(text: str) -> GenerationSettings:
-    stored = json.loads(text)
-    stop = stored.pop("stop", None)
-    return GenerationSettings(**stored, stop=None if stop is None else tuple(stop))
-
-
 def to_stop(row: Mapping[str, Any]) -> StopRequest | None:
-    return StopRequest(row["stop_seen_seq"]) if row["stop_requested_at"] is not None else None
+    if row["stop_requested_at"] is None:
+        return None
+    return StopRequest(row["stop_seen_seq"], FinishReason(row["stop_reason"] or FinishReason.USER_STOP))
+
+
+def to_claimed(row: Mapping[str, Any]) -> Claimed:
+    return Claimed(to_generation(row), to_stop(row))
 
 
 def to_generation(row: Mapping[str, Any]) -> Generation:
@@ -100,6 +76,11 @@ def to_generation(row: Mapping[str, Any]) -> Generation:
         text_offset=row["text_offset"],
         last_seq=row["last_seq"],
         attempt=row["attempt"],
+        queue_position=row["queue_position"],
+        waits_for=None if row["waits_for"] is None else GenerationId(row["waits_for"]),
+        notices=to_notices(row["notices"]),
+        attempts=to_attempts(row["attempts"]),
+        produced_tokens=row["produced_tokens"],
     )
 
 
@@ -135,6 +116,10 @@ def to_entry(generation_id: UUID, row: Mapping[str, Any]) -> LogEntry:
         case Kind.STARTED:
             started = json.loads(row["detail"])
             return GenerationStarted(seq, at, run, started["attempt"], ModelKey(started["model_key"]))
+        case Kind.QUEUED:
+            return GenerationQueued(seq, at, run, row["position"])
+        case Kind.NOTICE:
+            return NoticeRaised(seq, at, run, to_notice(json.loads(row["detail"])))
         case Kind.FINISHED:
             end = json.loads(row["detail"])
             return GenerationFinished(seq, at, run, GenerationStatus(end["status"]), FinishReason(end["finish_reason"]))

@@ -1,11 +1,14 @@
 """Generations as their owners read them."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from domain.generation.entity import Generation
 from domain.world import GenerationId, UserId
 from repositories.database import Database
 from repositories.generation.row import to_generation
+
+RUNS_IN_A_COMMIT = 20
 
 _BY_ID = """
 SELECT g.* FROM generations g JOIN conversations c ON c.id = g.conversation_id AND c.deleted_at IS NULL
@@ -16,6 +19,18 @@ _UNFINISHED = """
 SELECT g.* FROM generations g JOIN conversations c ON c.id = g.conversation_id AND c.deleted_at IS NULL
 WHERE g.owner_id = $1 AND g.ended_at IS NULL
 ORDER BY g.queued_at, g.id LIMIT $2
+"""
+
+# The end stays: who comes late is told of it, and by the stored reply of all before it.
+_COMPACT = """
+WITH done AS (
+  SELECT id, last_seq - 1 AS through FROM generations
+  WHERE ended_at < now() - $1::interval AND compacted_through = 0 AND last_seq > 1
+  ORDER BY ended_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+), dropped AS (
+  DELETE FROM generation_events e USING done WHERE e.generation_id = done.id AND e.seq <= done.through
+)
+UPDATE generations g SET compacted_through = done.through FROM done WHERE g.id = done.id
 """
 
 
@@ -29,3 +44,11 @@ class SqlGenerations:
 
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         return [to_generation(row) for row in await self._database.fetch(_UNFINISHED, owner, limit)]
+
+    async def compact(self, older_than: timedelta, limit: int) -> int:
+        """In commits of a few runs each: a run may have thousands of entries."""
+        compacted, batch = 0, RUNS_IN_A_COMMIT
+        while batch == RUNS_IN_A_COMMIT and compacted < limit:
+            batch = await self._database.execute(_COMPACT, older_than, min(RUNS_IN_A_COMMIT, limit - compacted))
+            compacted += batch
+        return compacted

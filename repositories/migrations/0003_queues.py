@@ -1,3 +1,5 @@
+"""Queues before model servers, retention of token logs, and what happens in a conversation as a log of its own."""
+
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 import functools
@@ -5,6 +7,25 @@ from json import dumps, loads
 from uuid import uuid4
 from tortoise import fields
 from tortoise.indexes import Index
+
+# No foreign key: the mark of a deletion outlives the conversation.
+EVENTS = ops.RunSQL(
+    "ALTER TABLE conversation_events DROP CONSTRAINT conversation_events_pkey, ADD PRIMARY KEY (conversation_id, seq);",
+    "ALTER TABLE conversation_events DROP CONSTRAINT conversation_events_pkey, ADD PRIMARY KEY (conversation_id);",
+)
+
+# What waits, what holds a slot or has had its turn, what is to be compacted. No commit of a log moves their columns.
+INDEXES = ops.RunSQL(
+    """
+    CREATE INDEX generations_queued ON generations (model_key) WHERE status = 'QUEUED';
+    CREATE INDEX generations_waiting ON generations (waits_for) WHERE status = 'QUEUED';
+    CREATE INDEX generations_in_line ON generations (line) WHERE line IS NOT NULL AND ended_at IS NULL;
+    CREATE INDEX generations_turns ON generations (owner_id, started_at) WHERE line IS NOT NULL;
+    CREATE INDEX generations_to_compact ON generations (ended_at) WHERE ended_at IS NOT NULL AND compacted_through = 0;
+    """,
+    "DROP INDEX generations_to_compact, generations_turns, generations_in_line, generations_waiting, generations_queued;",
+)
+
 
 class Migration(migrations.Migration):
     dependencies = [('gus', '0002_beyond_the_orm')]
@@ -76,4 +97,6 @@ class Migration(migrations.Migration):
             name='waits_for',
             field=fields.UUIDField(null=True),
         ),
+        EVENTS,
+        INDEXES,
     ]

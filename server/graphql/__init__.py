@@ -45,13 +45,14 @@ class GraphQLTransport:
         throttle: Throttle | None = None,
     ) -> None:
         limits = limits or TransportLimits()
+        self._make_context = make_context
         self._connections = Connections(limits.connections_per_user)
         keeper = Keeper(self._connections, limits)
         operations = Operations(
             schema=schema,
             documents=Documents(graphql_schema(schema), limits, introspection=introspection),
             limits=limits,
-            make_context=make_context,
+            make_context=self._context,
             open_fields=open_fields,
             introspection=introspection,
         )
@@ -89,6 +90,15 @@ class GraphQLTransport:
 
         return [graphql]
 
+    async def quiet(self) -> None:
+        """Returns when followers of what has ended were probably told so."""
+        await self._connections.quiet()
+
     async def drain(self) -> None:
-        """Ends sockets with 1001 and event streams without `complete`, now and from now on; returns when all have ended."""
+        """Ends sockets with 1001 and event streams without `complete`, now and from now on; returns when all have ended,
+        or soon after: of those that do not read."""
         await self._connections.drain()
+
+    def _context(self, viewer: Viewer | None) -> object:
+        self._connections.notice()
+        return self._make_context(viewer)

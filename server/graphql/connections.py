@@ -1,11 +1,17 @@
 """The sockets and event streams that are open in this process: counted, and asked to leave."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 from domain.world import UserId
+
+QUIET = timedelta(milliseconds=250)
+LONGEST_NOISE = timedelta(seconds=2)
+LAST_WORDS = timedelta(seconds=2)
 
 
 class TooManyConnections(Exception):
@@ -20,6 +26,7 @@ class Connections:
         self._none_open = asyncio.Event()
         self._none_open.set()
         self.draining = asyncio.Event()
+        self._last_event_at = float("-inf")
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -46,6 +53,25 @@ class Connections:
             if not self._per_user[user]:
                 del self._per_user[user]
 
+    def notice(self) -> None:
+        """To be called for each event of a subscription."""
+        self._last_event_at = time.monotonic()
+
+    async def quiet(self) -> None:
+        """Returns when whoever follows what has ended was probably told so: for a moment there were no events at all.
+
+        A client that reads slowly, and one that follows what goes on elsewhere, is not waited for: it resumes.
+        """
+        began = now = time.monotonic()
+        while self.open and now - max(began, self._last_event_at) < QUIET.total_seconds():
+            if now - began > LONGEST_NOISE.total_seconds():
+                return
+            await asyncio.sleep(QUIET.total_seconds() / 5)
+            now = time.monotonic()
+
     async def drain(self) -> None:
         self.draining.set()
-        await self._none_open.wait()
+        # Who does not read does not get the last words either.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS.total_seconds()):
+                await self._none_open.wait()

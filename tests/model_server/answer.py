@@ -80,6 +80,8 @@ class Answer:
     async def _say_all(self) -> None:
         for number in range(1, self._script.reasoning + 1):
             await self._chunk({"reasoning_content": f"r{number} "})
+        for part in self._thoughts():
+            await self._chunk({"content": part})
         for count, word in enumerate(self._words()):
             if count == self._script.after:
                 await self._break()
@@ -88,6 +90,18 @@ class Answer:
             await self._say(word)
         if len(self._words()) <= self._script.after:
             await self._break()
+
+    def _thoughts(self) -> list[str]:
+        if not self._script.think:
+            return []
+        return [
+            "<thi",
+            "nk>\n",
+            *(f"t{number} " for number in range(1, self._script.think + 1)),
+            "</th",
+            "ink>\n",
+            "\n",
+        ]
 
     def _words(self) -> list[str]:
         if self._script.say:

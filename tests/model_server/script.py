@@ -38,7 +38,9 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`after`: words before the fault. `times`: the fault happens to the first so many requests with this very script.
+    """`reasoning`: so many words in `reasoning_content`. `think`: so many in a `<think>` block, whose tags are cut in two.
+
+    `after`: words before the fault. `times`: the fault happens to the first so many requests with this very script.
 
     `comment_ms`: while it hangs, a comment comes that often. `say`: instead of numbered words, one delta for each.
     `prompt_tokens`: what it reports, if not the words that it was sent.
@@ -54,6 +56,7 @@ class Script:
     retry_after: str = "2"
     finish: str = "stop"
     reasoning: int = 0
+    think: int = 0
     prompt_tokens: int | None = None
     say: tuple[str, ...] = ()
     tag: str = ""
@@ -92,7 +95,7 @@ def _typed(name: str, value: object) -> object:
             return tuple(value) if isinstance(value, list) else (str(value),)
         case "delay_ms" | "first_delay_ms" | "comment_ms":
             return float(str(value))
-        case "words" | "after" | "times" | "reasoning" | "prompt_tokens":
+        case "words" | "after" | "times" | "reasoning" | "think" | "prompt_tokens":
             return int(str(value))
         case _:
             return str(value)

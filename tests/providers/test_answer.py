@@ -19,8 +19,12 @@ def finish(reason: str | None) -> str:
     return json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
 
 
-def read(body: bytes) -> list[Piece]:
-    reader = AnswerReader()
+def delta(**words: str) -> str:
+    return json.dumps({"choices": [{"index": 0, "delta": words}]})
+
+
+def read(body: bytes, *, begins: bool = True) -> list[Piece]:
+    reader = AnswerReader(begins=begins)
     return [*reader.pieces(body), *reader.end()]
 
 
@@ -62,6 +66,35 @@ def test_usage_that_grows_with_every_chunk_counts_once() -> None:
 def test_reasoning_and_text_in_one_delta_keep_their_order() -> None:
     both = '{"choices": [{"delta": {"content": "a", "reasoning_content": "r"}}]}'
     assert read(stream(both, "[DONE]"))[:2] == [ReasoningPiece("r"), TextPiece("a")]
+
+
+def test_what_a_think_block_holds_is_reasoning() -> None:
+    parts = ["<thi", "nk>\n", "h", "m</th", "ink>\n", "\n", "a"]
+    pieces = read(stream(*(delta(content=part) for part in parts), "[DONE]"))
+    assert pieces[:-1] == [ReasoningPiece("h"), ReasoningPiece("m"), TextPiece("a")]
+
+
+def test_reasoning_and_a_think_block_in_one_delta_are_one_piece() -> None:
+    both = delta(reasoning_content="r", content="<think>t</think>a")
+    assert read(stream(both, "[DONE]"))[:-1] == [ReasoningPiece("rt"), TextPiece("a")]
+
+
+def test_an_answer_that_ends_while_it_may_be_a_tag_is_text() -> None:
+    assert read(stream(delta(content=" <thi"), "[DONE]"))[:-1] == [TextPiece(" <thi")]
+
+
+def test_an_answer_that_only_thinks_has_answered_nothing() -> None:
+    reader = AnswerReader()
+    assert list(reader.pieces(stream(delta(content="<think>h</th"), "[DONE]"))) == [ReasoningPiece("h")]
+    rest = reader.end()
+    assert next(rest) == ReasoningPiece("</th")
+    with pytest.raises(ModelFailure) as caught:
+        next(rest)
+    assert caught.value.code is GenerationErrorCode.MODEL_ANSWERED_NOTHING
+
+
+def test_the_rest_of_an_answer_may_begin_with_the_tag() -> None:
+    assert read(stream(delta(content="<think>a"), "[DONE]"), begins=False)[:-1] == [TextPiece("<think>a")]
 
 
 def test_empty_deltas_yield_nothing() -> None:

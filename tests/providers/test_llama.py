@@ -7,13 +7,14 @@ import sys
 import textwrap
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
 
-from domain.model import AnswerEnd, ModelFinishReason, ModelHealth, ModelRequest, Speaker, Turn
+from domain.model import AnswerEnd, ModelCapability, ModelFinishReason, ModelHealth, ModelRequest, Speaker, Turn
 from providers import llama
 from providers.llama import CONTEXT_WINDOW, KEY, EmbeddedModel, EmbeddedModelFailed, embedded_entry
 from providers.openai import OpenAiServer
@@ -54,6 +55,17 @@ async def test_it_answers_token_by_token_and_counts_the_prompt_as_prompted(model
     assert answered.end.reason is ModelFinishReason.LENGTH
     assert answered.end.usage is not None
     assert (answered.end.usage.input_tokens, answered.end.usage.output_tokens) == (35, 12)
+
+
+async def test_it_goes_on_with_an_answer_and_says_the_rest_only(model: EmbeddedModel) -> None:
+    begun = Turn(Speaker.ASSISTANT, "A tree is a type of plant that")
+    async with OpenAiServer(model.server_config()) as server:
+        whole = await ask(server, replace(QUESTION, turns=(*QUESTION.turns, begun), continues=True))
+    assert whole.text.startswith(" belongs to")
+    assert isinstance(whole.end, AnswerEnd)
+    assert whole.end.usage is not None
+    # The question as prompted, and the 8 tokens of what was begun, with no end of the turn behind them.
+    assert (whole.end.usage.input_tokens, whole.end.usage.output_tokens) == (35 + 8, 12)
 
 
 async def test_nobody_without_the_key_is_answered(model: EmbeddedModel) -> None:
@@ -109,8 +121,9 @@ async def test_a_child_that_cannot_start_says_where_to_look(tmp_path: Path, monk
     assert broken.pid is None
 
 
-def test_its_entry_in_the_catalogue_costs_nothing() -> None:
+def test_its_entry_in_the_catalogue_costs_nothing_and_answers_one_at_a_time() -> None:
     entry = embedded_entry()
+    assert (entry.max_concurrency, ModelCapability.CONTINUE in entry.capabilities) == (1, True)
     assert (entry.key, entry.input_price_per_million, entry.output_price_per_million) == (KEY, Decimal(0), Decimal(0))
 
 

@@ -263,3 +263,8 @@ async def test_proxies_of_the_environment_are_not_used(
 
 def test_a_configuration_does_not_show_its_key() -> None:
     assert "the-key" not in repr(config("http://127.0.0.1:1/v1"))
+
+
+async def test_thinking_aloud_in_the_text_is_reasoning(server: OpenAiServer) -> None:
+    answered = await ask(server, scripted(think=2, words=2, tag="x"))
+    assert (answered.reasoning, answered.text) == (["t1 ", "t2 "], TWO_WORDS)

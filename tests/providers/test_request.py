@@ -36,3 +36,9 @@ def test_role_markers_are_broken_in_the_turns_of_every_speaker() -> None:
     turns = tuple(Turn(speaker, "<|im_end|>") for speaker in Speaker)
     sent = json.loads(body(ModelRequest("llama", turns, 64)))
     assert {turn["content"] for turn in sent["messages"]} == {"<\u200b|im_end|>"}
+
+
+def test_only_an_answer_that_is_continued_is_sent_as_such() -> None:
+    sent = json.loads(body(ModelRequest("llama", TURNS, 64, continues=True)))
+    assert (sent["continue_final_message"], sent["add_generation_prompt"]) == (True, False)
+    assert sent["messages"][-1] == {"role": "assistant", "content": "Hello"}

@@ -1,15 +1,20 @@
 """Other processes that do to the same database what a test tells them: `python -m tests.repositories.racing ...`."""
 
 import asyncio
+import random
 import sys
 from collections.abc import Callable, Coroutine
 from uuid import UUID
 
 from domain.conversation.store import Remembered
-from domain.world import ConversationId, MessageId, UserId
-from repositories.database import open_database
+from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
+from domain.generation.log import Line
+from domain.model import ModelKey
+from domain.world import ConversationId, MessageId, NodeId, UserId
+from repositories.database import Database, open_database
+from repositories.generation.log import SqlTokenLog
 from repositories.migrate import migrate
-from tests.repositories.story import Story, draft
+from tests.repositories.story import LEASE, WORLD, Story, draft
 
 
 async def raced(*racers: tuple[object, ...]) -> list[str]:
@@ -59,6 +64,34 @@ async def send_once(story: Story, conversation_id: ConversationId, key: str) -> 
         return True
 
 
+async def work(url: str, capacity: str) -> int:
+    """Plays what it claims until nothing is left; answers how many runs it ever saw alive in the line."""
+    most, node, line = 0, NodeId(WORLD.new_id()), Line("here", (ModelKey("llama"),), int(capacity))
+    async with open_database(url, 10) as database:
+        log = SqlTokenLog(database)
+        while await counted(database, "ended_at IS NULL"):
+            mine = await log.claim(node, LEASE, line, 100)
+            most = max(most, await counted(database, "line = 'here' AND ended_at IS NULL"))
+            await asyncio.gather(*(play(log, each.generation) for each in mine))
+    return most
+
+
+async def play(log: SqlTokenLog, run: Generation) -> None:
+    await asyncio.sleep(random.uniform(0, 0.02))
+    ending = Ending(GenerationStatus.COMPLETED, FinishReason.STOP, "A tree")
+    await log.finish(run, ending, None, previous=run.last_seq, cut_to=None)
+
+
+async def counted(database: Database, condition: str) -> int:
+    [row] = await database.fetch(f"SELECT count(*) FROM generations WHERE {condition}")
+    return int(row["count"])
+
+
 if __name__ == "__main__":
-    doing: dict[str, Callable[..., Coroutine[None, None, int]]] = {"apply": apply, "reply": reply, "send": send}
+    doing: dict[str, Callable[..., Coroutine[None, None, int]]] = {
+        "apply": apply,
+        "reply": reply,
+        "send": send,
+        "work": work,
+    }
     print(asyncio.run(doing[sys.argv[1]](*sys.argv[2:])))

@@ -1,7 +1,7 @@
 """Users, conversations, messages and runs, put into the database in a line each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from domain.conversation.entity import Conversation, ConversationState, TitleSource
@@ -21,6 +21,7 @@ from domain.page import PageArgs
 from domain.text import units
 from domain.user import Role, User
 from domain.world import ConversationId, GenerationId, MessageId, NodeId, RealWorld, UserId
+from repositories.conversation.events import SqlEvents
 from repositories.conversation.store import SqlConversations
 from repositories.database import Database
 from repositories.generation.log import SqlTokenLog
@@ -59,6 +60,10 @@ class Story:
         return SqlGenerations(self.database)
 
     @property
+    def events(self) -> SqlEvents:
+        return SqlEvents(self.database)
+
+    @property
     def log(self) -> SqlTokenLog:
         return SqlTokenLog(self.database)
 
@@ -84,13 +89,29 @@ class Story:
         self, conversation_id: ConversationId, parent: Message | None = None, node: NodeId = NODE
     ) -> Generation:
         """A question below `parent` and a reply that a run begins to write."""
+        return await self._begun(conversation_id, parent, node)
+
+    async def queued(
+        self, conversation_id: ConversationId | None = None, behind: Generation | None = None, **fields: object
+    ) -> Generation:
+        """A question and a reply that waits for its turn: in a conversation of its own, or below the reply of `behind`."""
+        if conversation_id is None:
+            conversation_id = behind.conversation_id if behind else (await self.conversation()).id
+        parent = await self.message(behind.reply_id) if behind else None
+        waiting = {"status": GenerationStatus.QUEUED, "started_at": None, "waits_for": behind.id if behind else None}
+        return await self._begun(conversation_id, parent, NODE, **(waiting | fields))
+
+    async def _begun(
+        self, conversation_id: ConversationId, parent: Message | None, node: NodeId, **fields: object
+    ) -> Generation:
         async with self.conversations.writing() as writing:
             tree = await writing.lock(self.owner, conversation_id)
             assert tree is not None
             run_id = GenerationId(WORLD.new_id())
-            reply = draft("", MessageRole.ASSISTANT, MessageStatus.STREAMING, generation_id=run_id)
+            reply = draft("", MessageRole.ASSISTANT, MessageStatus.PENDING, generation_id=run_id)
             _, added = await tree.add([draft("What is a tree?"), reply], parent)
-            generation = await tree.begin(new_generation(run_id, added), node, LEASE)
+            run = replace(new_generation(run_id, added), **fields)  # type: ignore[arg-type]  # any of its fields
+            generation = await tree.begin(run, node, LEASE)
             await tree.activate(added, NOW)
         return generation
 
@@ -104,8 +125,14 @@ class Story:
         return await self.generation(generation.id)
 
     async def finish(self, generation: Generation, text: str) -> None:
+        await self.end(generation, text)
+        found = await self.database.fetch("SELECT status FROM generations WHERE id = $1", generation.id)
+        assert [row["status"] for row in found] == ["COMPLETED"]
+
+    async def end(self, generation: Generation, text: str) -> bool:
+        """True: others waited for it."""
         ending = Ending(GenerationStatus.COMPLETED, FinishReason.STOP, text)
-        assert await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
+        return await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
 
     async def message(self, message_id: MessageId) -> Message:
         return (await self.messages.messages(self.owner, [message_id]))[message_id]

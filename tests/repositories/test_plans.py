@@ -10,7 +10,7 @@ from asyncpg.connection import LoggedQuery
 
 from domain.conversation.entity import ConversationFilter, ConversationOrder
 from domain.generation.entity import Generation
-from domain.generation.log import Append, NewText, Want
+from domain.generation.log import Append, NewText, StopRequest, Want
 from domain.message import Family, Message, MessageFilter
 from domain.page import PageArgs
 from repositories.user import SqlUsers
@@ -131,9 +131,9 @@ async def runs(story: Story, leaf: Message) -> Generation:
     await story.log.renew(NODE, [run.id], LEASE)
     await story.log.abandoned(10)
     await story.log.left_by(NODE, 10)
-    await story.log.ask_to_stop(story.owner, run.id, None)
+    await story.log.ask_to_stop(story.owner, run.id, StopRequest(None))
     await story.log.take(run.id, NODE, LEASE, own=True)
-    await story.log.append([Append(run.id, 2, 1, (NewText("A", 0),))])
+    await story.log.append([Append(run.id, 2, 2, (NewText("A", 0),))])
     await story.finish(await story.generation(run.id), "A")
     return run
 

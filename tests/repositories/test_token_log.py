@@ -110,7 +110,7 @@ async def test_nothing_is_appended_after_the_end(story: Story, run: Generation) 
 
 
 async def test_an_append_without_deltas_only_asks(story: Story, run: Generation) -> None:
-    await story.log.ask_to_stop(story.owner, run.id, 1)
+    await story.log.ask_to_stop(story.owner, run.id, StopRequest(1))
     found = await story.log.append([Append(run.id, 1, 1, ())])
     assert found == {run.id: Appended(1, 1, ended=False, stop=StopRequest(1))}
     assert (await story.generation(run.id)).first_token_at is None
@@ -206,29 +206,29 @@ async def test_a_run_ends_once(story: Story, run: Generation) -> None:
 
 async def test_the_first_stop_wins_and_is_clamped_to_the_log(story: Story, run: Generation) -> None:
     run = await story.write(run, "A", "B")
-    first = await story.log.ask_to_stop(story.owner, run.id, 99)
-    second = await story.log.ask_to_stop(story.owner, run.id, None)
+    first = await story.log.ask_to_stop(story.owner, run.id, StopRequest(99))
+    second = await story.log.ask_to_stop(story.owner, run.id, StopRequest(None))
     assert first is not None
     assert second is not None
     assert (first.generation, first.already, second.already) == (run, False, True)
     assert await story.log.stops(NODE) == {run.id: StopRequest(3)}
     await story.finish(run, "AB")
     assert await story.log.stops(NODE) == {}
-    ended = await story.log.ask_to_stop(story.owner, run.id, None)
+    ended = await story.log.ask_to_stop(story.owner, run.id, StopRequest(None))
     assert ended is not None
     assert ended.already
 
 
 @pytest.mark.parametrize(("seen", "kept"), [(None, None), (-5, 0), (1, 1)])
 async def test_a_stop_keeps_what_was_seen(story: Story, run: Generation, seen: int | None, kept: int | None) -> None:
-    await story.log.ask_to_stop(story.owner, run.id, seen)
+    await story.log.ask_to_stop(story.owner, run.id, StopRequest(seen))
     assert await story.log.stops(NODE) == {run.id: StopRequest(kept)}
     assert await story.log.stops(NodeId(WORLD.new_id())) == {}
 
 
 async def test_nobody_stops_or_reads_the_run_of_another(story: Story, run: Generation) -> None:
     stranger = (await Story.begun(story.database)).owner
-    assert await story.log.ask_to_stop(stranger, run.id, None) is None
+    assert await story.log.ask_to_stop(stranger, run.id, StopRequest(None)) is None
     assert await story.generations.generations(stranger, [run.id]) == {}
     assert await story.generations.unfinished(stranger, 10) == []
     assert await story.generations.unfinished(story.owner, 10) == [run]
@@ -271,7 +271,7 @@ async def test_sends_ends_appends_stops_and_renewals_at_once_never_deadlock(stor
     runs = [await story.run(conversation.id) for _ in range(20)]
     doing = [story.run(conversation.id) for _ in range(20)]
     doing += [story.finish(run, "") for run in runs]  # type: ignore[misc]
-    doing += [story.log.ask_to_stop(story.owner, run.id, None) for run in runs]  # type: ignore[misc]
+    doing += [story.log.ask_to_stop(story.owner, run.id, StopRequest(None)) for run in runs]  # type: ignore[misc]
     doing += [story.log.append([Append(run.id, 1, 1, ()) for run in runs]) for _ in range(20)]  # type: ignore[misc]
     doing += [story.log.renew(NODE, [run.id for run in runs[::step]], LEASE) for step in (1, -1) * 10]  # type: ignore[misc]
     chance.shuffle(doing)
@@ -289,7 +289,7 @@ async def test_a_deleted_conversation_stops_its_runs_which_still_end(story: Stor
     assert await story.generations.generations(story.owner, [run.id]) == {}
     assert await story.generations.unfinished(story.owner, 10) == []
     assert await story.messages.messages(story.owner, [run.reply_id]) == {}
-    assert await story.log.ask_to_stop(story.owner, run.id, None) is None
+    assert await story.log.ask_to_stop(story.owner, run.id, StopRequest(None)) is None
     await story.finish(run, "")
 
 

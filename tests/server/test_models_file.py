@@ -94,6 +94,31 @@ def test_what_is_wrong_is_told_by_table_and_key(tmp_path: Path, text: str, expec
     assert problems(tmp_path, text) == expected
 
 
+def test_a_model_names_who_answers_in_its_place_and_how_many_it_answers_at_once(tmp_path: Path) -> None:
+    other = MODEL.replace('"m"', '"n"')
+    first, second = read(
+        tmp_path, SERVER + MODEL + 'fallbacks = ["n"]\nmax_concurrency = 2\n' + other + 'fallbacks = ["m"]\n'
+    ).models
+    assert (first.fallbacks, first.max_concurrency) == (("n",), 2)
+    assert (second.fallbacks, second.max_concurrency) == (("m",), None)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('fallbacks = ["x"]', "fallbacks: there is no model 'x', only m, n"),
+        ('fallbacks = ["m"]', "fallbacks: 'm' is the model itself, which has been asked by then"),
+        ('fallbacks = ["n", "n"]', "fallbacks: 'n' is there twice"),
+        ('fallbacks = ["n", "n", "n", "n", "n", "n"]', "fallbacks: tuple should have at most 5 items after validation"),
+        ('fallbacks = "n"', "fallbacks: must be a list"),
+        ("max_concurrency = 0", "max_concurrency: input should be greater than or equal to 1"),
+    ],
+)
+def test_fallbacks_that_cannot_be_asked_are_refused(tmp_path: Path, line: str, problem: str) -> None:
+    (told,) = problems(tmp_path, SERVER + MODEL + line + "\n" + MODEL.replace('"m"', '"n"'))
+    assert told.startswith(f"[[models]] 1 (m): {problem}")
+
+
 @pytest.mark.parametrize("price", ["-0.01", "nan", "-nan", "inf", "10001", "1e999", '"free"', "true"])
 def test_a_price_that_cannot_be_meant_is_refused(tmp_path: Path, price: str) -> None:
     (problem,) = problems(tmp_path, SERVER + MODEL.replace("= 0.1", f"= {price}"))

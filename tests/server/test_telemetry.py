@@ -72,3 +72,9 @@ def test_uvicorn_tells_its_errors_only(capsys: pytest.CaptureFixture[str]) -> No
     logging.getLogger("uvicorn.error").info("Started server process")
     logging.getLogger("uvicorn.error").error("broken")
     assert [line["event"] for line in lines(capsys)] == ["broken"]
+
+
+def test_requests_to_model_servers_are_not_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(production=False, level="info")
+    logging.getLogger("httpx").info("HTTP Request: POST http://127.0.0.1:8080/v1/chat/completions")
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,90 @@
+"""What rows of generations and of their events hold as JSON, to and from the domain's words."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from domain.generation.entity import (
+    AttemptOutcome,
+    Ending,
+    GenerationSettings,
+    Notice,
+    NoticeCode,
+    ProviderAttempt,
+)
+from domain.generation.log import TruncationReason
+from domain.model import ModelKey
+
+
+def started_json(attempt: int, model_key: ModelKey) -> str:
+    return json.dumps({"attempt": attempt, "model_key": model_key})
+
+
+def truncated_json(reason: TruncationReason) -> str:
+    return json.dumps({"reason": reason.value})
+
+
+def notice_json(notice: Notice) -> str:
+    return json.dumps(_notice(notice))
+
+
+def finished_json(ending: Ending) -> str:
+    return json.dumps({"status": ending.status.value, "finish_reason": ending.finish_reason.value})
+
+
+def settings_json(settings: GenerationSettings) -> str:
+    return json.dumps({name: value for name, value in asdict(settings).items() if value is not None})
+
+
+def notices_json(notices: Sequence[Notice]) -> str | None:
+    return json.dumps([_notice(notice) for notice in notices]) if notices else None
+
+
+def attempts_json(attempts: Sequence[ProviderAttempt]) -> str | None:
+    return json.dumps([_attempt(attempt) for attempt in attempts]) if attempts else None
+
+
+def to_settings(text: str) -> GenerationSettings:
+    stored = json.loads(text)
+    stop = stored.pop("stop", None)
+    return GenerationSettings(**stored, stop=None if stop is None else tuple(stop))
+
+
+def to_notice(stored: dict[str, Any]) -> Notice:
+    return Notice(NoticeCode(stored["code"]), stored["message"])
+
+
+def to_notices(text: str | None) -> tuple[Notice, ...]:
+    return tuple(map(to_notice, json.loads(text))) if text else ()
+
+
+def to_attempts(text: str | None) -> tuple[ProviderAttempt, ...]:
+    return tuple(map(_to_attempt, json.loads(text))) if text else ()
+
+
+def _notice(notice: Notice) -> dict[str, str]:
+    return {"code": notice.code.value, "message": notice.message}
+
+
+def _attempt(attempt: ProviderAttempt) -> dict[str, object]:
+    return {
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "started_at": attempt.started_at.isoformat(),
+        "ended_at": attempt.ended_at.isoformat(),
+        "outcome": attempt.outcome.value,
+        "provider_status": attempt.provider_status,
+    }
+
+
+def _to_attempt(stored: dict[str, Any]) -> ProviderAttempt:
+    return ProviderAttempt(
+        stored["provider"],
+        stored["model"],
+        datetime.fromisoformat(stored["started_at"]),
+        datetime.fromisoformat(stored["ended_at"]),
+        AttemptOutcome(stored["outcome"]),
+        stored["provider_status"],
+    )

@@ -1,0 +1,106 @@
+"""Whose turn it is: those who wait for one model server, over all processes."""
+
+from datetime import timedelta
+
+from domain.generation.log import Claimed, Line
+from domain.world import NodeId
+from repositories.database import Database, Session
+from repositories.generation.row import Kind, to_claimed
+
+MOST_TOLD = 500
+BETWEEN_POSITIONS = timedelta(seconds=1)
+
+_ANYBODY = "SELECT EXISTS (SELECT 1 FROM generations WHERE status = 'QUEUED' AND model_key = ANY($1)) AS waits"
+
+# One claim of a line at a time, and of those who wait, where several lines serve one model: the statements after it see what
+# the claim before has done. All take the two locks in this order.
+_ONE_AT_A_TIME = """
+SELECT pg_advisory_xact_lock(hashtextextended($1, 0)), pg_advisory_xact_lock(hashtextextended($2, 0))
+"""
+
+# `depth`: how many runs of its conversation it has to wait for. It orders a user's own runs, so that nobody is placed before
+# whom they wait for. Between users a turn is due to who has had the fewest: those alive, and those that ended since their
+# first one began to wait; among equals to who waits longest. With one slot, too, nobody sits through the whole queue of
+# another. Where several lines serve one model (each node its own), turns in any of them count.
+_TURNS = """
+WITH RECURSIVE waiting AS (
+  SELECT id, owner_id, queued_at, waits_for FROM generations
+  WHERE status = 'QUEUED' AND model_key = ANY($1) AND stop_requested_at IS NULL
+), chain AS (
+  SELECT w.*, CASE WHEN before.id IS NOT NULL AND before.ended_at IS NULL THEN 1 ELSE 0 END AS depth
+  FROM waiting w LEFT JOIN generations before ON before.id = w.waits_for
+  WHERE w.waits_for IS NULL OR w.waits_for NOT IN (SELECT id FROM waiting)
+  UNION ALL
+  SELECT w.*, chain.depth + 1 FROM chain JOIN waiting w ON w.waits_for = chain.id
+), alive AS (
+  SELECT owner_id, count(*) AS turns FROM generations
+  WHERE line IS NOT NULL AND ended_at IS NULL AND (line = $2 OR model_key = ANY($1)) GROUP BY owner_id
+), had AS (
+  SELECT owner_id, (
+    SELECT count(*) FROM generations g
+    WHERE g.owner_id = u.owner_id AND g.started_at >= u.since AND g.line IS NOT NULL AND g.ended_at IS NOT NULL
+      AND (g.line = $2 OR g.model_key = ANY($1))
+  ) AS turns
+  FROM (SELECT owner_id, min(queued_at) FILTER (WHERE depth = 0) AS since FROM chain GROUP BY owner_id) u
+), own AS (
+  SELECT chain.*, row_number() OVER (PARTITION BY owner_id ORDER BY depth, queued_at, id) AS number FROM chain
+), turn AS (
+  SELECT own.id, own.depth,
+    row_number() OVER (ORDER BY had.turns + coalesce(alive.turns, 0) + own.number, own.queued_at, own.id) AS place
+  FROM own JOIN had USING (owner_id) LEFT JOIN alive USING (owner_id)
+)
+"""
+
+# A deleted conversation's runs are all asked to stop. Those hold no slot: no model is asked for them.
+_START = f"""{_TURNS}, chosen AS (
+  SELECT id, 0 AS place FROM generations
+  WHERE status = 'QUEUED' AND model_key = ANY($1) AND stop_requested_at IS NOT NULL
+  UNION ALL
+  (SELECT id, place FROM turn WHERE depth = 0 ORDER BY place
+   LIMIT CASE WHEN $3::int IS NOT NULL THEN greatest($3 - (SELECT count(*) FROM generations WHERE line = $2 AND ended_at IS NULL), 0) END)
+), held AS (
+  SELECT g.id, g.last_seq, g.stop_requested_at, c.place FROM generations g JOIN chosen c ON c.id = g.id
+  WHERE g.status = 'QUEUED' ORDER BY c.place LIMIT $4 FOR NO KEY UPDATE OF g SKIP LOCKED
+), started AS (
+  UPDATE generations g SET status = 'RUNNING', node = $5, lease_until = statement_timestamp() + $6::interval,
+    started_at = greatest(statement_timestamp(), g.queued_at), line = CASE WHEN held.stop_requested_at IS NULL THEN $2 END,
+    queue_position = NULL, last_seq = held.last_seq + 1
+  FROM held WHERE g.id = held.id RETURNING g.*, held.place
+), written AS (
+  INSERT INTO generation_events (generation_id, seq, at, kind, detail)
+  SELECT id, last_seq, statement_timestamp(), $7::smallint, jsonb_build_object('attempt', attempt, 'model_key', model_key) FROM started
+)
+SELECT * FROM started ORDER BY place
+"""
+
+# Where everybody ready starts at once, only the conversation's own queue counts. Who was told longest ago comes first.
+_TELL = f"""{_TURNS}, told AS (
+  SELECT g.id, g.last_seq + 1 AS seq, t.position
+  FROM generations g JOIN (
+    SELECT id, CASE WHEN $3::int IS NULL THEN greatest(depth, 1) ELSE place END AS position FROM turn
+  ) t ON t.id = g.id
+  WHERE g.status = 'QUEUED' AND g.queue_position IS DISTINCT FROM t.position
+    AND (g.queued_event_at IS NULL OR g.queued_event_at <= statement_timestamp() - $4::interval)
+  ORDER BY g.queued_event_at NULLS FIRST, t.position LIMIT $5 FOR NO KEY UPDATE OF g SKIP LOCKED
+), moved AS (
+  UPDATE generations g SET last_seq = told.seq, queue_position = told.position, queued_event_at = statement_timestamp()
+  FROM told WHERE g.id = told.id
+)
+INSERT INTO generation_events (generation_id, seq, at, kind, position)
+SELECT id, seq, statement_timestamp(), $6::smallint, position FROM told
+"""
+
+
+async def claim(database: Database, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:
+    waits = await database.fetchrow(_ANYBODY, line.models)
+    if waits is None or not waits["waits"]:
+        return []
+    async with database.transaction() as session:
+        await session.fetch(_ONE_AT_A_TIME, f"line {line.name}", f"models {sorted(line.models)}")
+        rows = await session.fetch(_START, line.models, line.name, line.capacity, limit, node, lease, Kind.STARTED)
+        await _tell(session, line)
+    return [to_claimed(row) for row in rows]
+
+
+async def _tell(session: Session, line: Line) -> None:
+    await session.execute(_TELL, line.models, line.name, line.capacity, BETWEEN_POSITIONS, MOST_TOLD, Kind.QUEUED)
