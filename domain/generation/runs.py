@@ -41,20 +41,29 @@ class Node:
     grace: timedelta = timedelta(seconds=10)
 
 
-class Expired:
-    """Which leases this process has itself seen expired for a whole lease since it last reached the database."""
+class Contact:
+    """How long this process has been in touch with the database without a break.
+
+    Only after a whole lease of it may it believe an expired lease: after an outage all are expired, and their owners,
+    which came back at the same time, need that long to renew them.
+    """
 
     def __init__(self, lease: timedelta) -> None:
         self._lease = lease.total_seconds()
-        self._since: dict[GenerationId, float] = {}
+        self._since = self._last = float("-inf")
 
-    def long_enough(self, expired: list[GenerationId]) -> list[GenerationId]:
+    def made(self) -> None:
         now = asyncio.get_running_loop().time()
-        self._since = {generation_id: self._since.get(generation_id, now) for generation_id in expired}
-        return [generation_id for generation_id, since in self._since.items() if now - since >= self._lease]
+        if now - self._last > self._lease:
+            self._since = now
+        self._last = now
 
-    def forget(self) -> None:
-        self._since.clear()
+    def lost(self) -> None:
+        self._last = float("-inf")
+
+    @property
+    def lasting(self) -> bool:
+        return self._last - self._since >= self._lease
 
 
 class Runs:
@@ -77,7 +86,7 @@ class Runs:
         self._live: dict[GenerationId, tuple[Run | None, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._draining = False
-        self._expired = Expired(node.lease)
+        self._contact = Contact(node.lease)
 
     def require_open(self) -> None:
         """Raises ServerDraining."""
@@ -167,15 +176,16 @@ class Runs:
                 try:
                     await work()
                 except Unavailable:
-                    self._expired.forget()
+                    self._contact.lost()
                     logger.warning("storage cannot be reached; upkeep of runs waits")
                 await wait_at_most(woken, period)
 
     async def _renew_and_sweep(self) -> None:
         """In this order: after an outage nobody's own live runs look abandoned."""
         await self._log.renew(self.node.id, list(self._live), self.node.lease)
-        if not self._draining:
-            await self._take_all(self._expired.long_enough(await self._log.abandoned(AT_ONCE)), own=False)
+        self._contact.made()
+        if self._contact.lasting and not self._draining:
+            await self._take_all(await self._log.abandoned(AT_ONCE), own=False)
 
     async def _pass_on_stops(self) -> None:
         if not self._live:

@@ -9,7 +9,7 @@ from domain.errors import ServerDraining
 from domain.generation.entity import FinishReason, GenerationStatus
 from domain.generation.log import Append, GenerationStarted, Line, NewText, StopRequest
 from domain.generation.run import RunPolicy
-from domain.generation.runs import Expired, Node, Runs
+from domain.generation.runs import Contact, Node, Runs
 from domain.model import LanguageModel, Models, Usage, UsageSource
 from tests.domain.fakes import (
     DONE,
@@ -166,13 +166,25 @@ async def test_the_second_stop_says_so(stage: Stage, log: FakeLog) -> None:
     assert [answer and answer.already for answer in answers] == [False, True]
 
 
-async def test_a_lease_counts_as_expired_once_it_was_seen_so_for_a_whole_lease() -> None:
-    expired = Expired(timedelta(milliseconds=30))
-    assert expired.long_enough([GENERATION]) == []
-    await asyncio.sleep(0.04)
-    assert expired.long_enough([GENERATION]) == [GENERATION]
-    expired.forget()
-    assert expired.long_enough([GENERATION]) == []
+async def test_a_process_believes_an_expired_lease_after_a_whole_lease_of_contact() -> None:
+    contact = Contact(timedelta(milliseconds=60))
+    contact.made()
+    assert not contact.lasting
+    for _ in range(4):
+        await asyncio.sleep(0.02)
+        contact.made()
+    assert contact.lasting
+    contact.lost()
+    contact.made()
+    assert not contact.lasting
+
+
+async def test_a_process_that_stood_still_has_lost_contact() -> None:
+    contact = Contact(timedelta(milliseconds=20))
+    contact.made()
+    await asyncio.sleep(0.05)
+    contact.made()
+    assert not contact.lasting
 
 
 async def _until(true: Callable[[], bool]) -> None:
