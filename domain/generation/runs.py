@@ -61,8 +61,7 @@ class Contact:
     def lost(self) -> None:
         self._last = float("-inf")
 
-    @property
-    def lasting(self) -> bool:
+    def is_lasting(self) -> bool:
         return self._last - self._since >= self._lease
 
 
@@ -184,7 +183,7 @@ class Runs:
         """In this order: after an outage nobody's own live runs look abandoned."""
         await self._log.renew(self.node.id, list(self._live), self.node.lease)
         self._contact.made()
-        if self._contact.lasting and not self._draining:
+        if self._contact.is_lasting() and not self._draining:
             await self._take_all(await self._log.abandoned(AT_ONCE), own=False)
 
     async def _pass_on_stops(self) -> None:

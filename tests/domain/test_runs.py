@@ -169,14 +169,14 @@ async def test_the_second_stop_says_so(stage: Stage, log: FakeLog) -> None:
 async def test_a_process_believes_an_expired_lease_after_a_whole_lease_of_contact() -> None:
     contact = Contact(timedelta(milliseconds=60))
     contact.made()
-    assert not contact.lasting
+    assert not contact.is_lasting()
     for _ in range(4):
         await asyncio.sleep(0.02)
         contact.made()
-    assert contact.lasting
+    assert contact.is_lasting()
     contact.lost()
     contact.made()
-    assert not contact.lasting
+    assert not contact.is_lasting()
 
 
 async def test_a_process_that_stood_still_has_lost_contact() -> None:
@@ -184,7 +184,7 @@ async def test_a_process_that_stood_still_has_lost_contact() -> None:
     contact.made()
     await asyncio.sleep(0.05)
     contact.made()
-    assert not contact.lasting
+    assert not contact.is_lasting()
 
 
 async def _until(true: Callable[[], bool]) -> None:
