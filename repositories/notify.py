@@ -8,10 +8,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import structlog
+
+from domain.generation.wakes import wait_at_most
+from repositories.pool import parted
 
 CHANNEL = "gus"
 # 217 ids overflow a payload's 8,000 bytes, and an overflow aborts.
@@ -19,7 +23,7 @@ MOST_IDS = 100
 # Beyond it wake-ups are dropped, which delays by a poll: a database that is away must not fill the memory.
 MOST_WAITING = 10_000
 RECONNECT_SECONDS = 1.0
-QUIET_SECONDS = 15.0
+QUIET = timedelta(seconds=15)
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +61,11 @@ class Notices:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _send(self, connection: asyncpg.Connection) -> None:
+        connection.add_termination_listener(lambda _: self._told.set())
         while True:
             await self._told.wait()
+            if connection.is_closed():
+                return  # the next connection sends what waits
             self._told.clear()
             ids, self._waiting = list(self._waiting), {}
             for start in range(0, len(ids), MOST_IDS):
@@ -72,11 +79,13 @@ class Notices:
             if teller != self._me:
                 hear([UUID(each) for each in ids])
 
+        cut = asyncio.Event()
+        connection.add_termination_listener(lambda _: cut.set())
         await connection.add_listener(CHANNEL, heard)
-        while True:
-            await asyncio.sleep(QUIET_SECONDS)
+        while not cut.is_set():
+            await wait_at_most(cut, QUIET)
             # A connection that died without a word is only noticed by using it.
-            await connection.execute("SELECT 1", timeout=QUIET_SECONDS)
+            await connection.execute("SELECT 1", timeout=QUIET.total_seconds())
 
     def _payload(self, ids: list[UUID]) -> str:
         return " ".join([self._me, *(each.hex for each in ids)])
@@ -84,8 +93,12 @@ class Notices:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    settings = {"application_name": "gus wake-ups", "synchronous_commit": "off"}
-    connection = await asyncpg.connect(url, server_settings=settings, timeout=10, command_timeout=10)
+    server, cache = parted(url)
+    # A pooler refuses settings at the start of a session.
+    settings = {} if cache == 0 else {"application_name": "gus wake-ups", "synchronous_commit": "off"}
+    connection = await asyncpg.connect(
+        server, server_settings=settings, statement_cache_size=cache, timeout=10, command_timeout=10
+    )
     try:
         yield connection
     finally:

@@ -38,10 +38,10 @@ def tortoise_config(
 
 
 def behind_a_pooler(url: str) -> bool:
-    return _parted(url)[1] == 0
+    return parted(url)[1] == 0
 
 
-def _parted(url: str) -> tuple[str, int]:
+def parted(url: str) -> tuple[str, int]:
     """The URL as libpq knows it, and how many prepared statements a connection may keep."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
@@ -52,7 +52,7 @@ def _parted(url: str) -> tuple[str, int]:
 def _pool_options(
     url: str, pool_size: int, query_logger: QueryLogger | None, longest: timedelta | None
 ) -> dict[str, Any]:
-    server, cache = _parted(url)
+    server, cache = parted(url)
     return {
         "url": server,
         "minsize": min(2, pool_size),

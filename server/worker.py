@@ -6,6 +6,7 @@ import pickle
 import sys
 from dataclasses import dataclass, field
 
+import structlog
 import uvloop
 
 from server.listening import joined
@@ -38,6 +39,7 @@ def run_worker() -> None:
     assert isinstance(assignment, Assignment)
     settings = assignment.settings
     configure_logging(production=settings.production, level=settings.log_level)
+    structlog.contextvars.bind_contextvars(node=assignment.worker.number)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work(assignment))
 

@@ -35,11 +35,9 @@ WHERE owner_id = $1 AND at > now() - $2::interval ORDER BY conversation_id, seq 
 
 # In the order in which they happened, so that what is left of a conversation's log is its end.
 _FORGET = """
-WITH old AS (
-  SELECT conversation_id, seq FROM conversation_events
-  WHERE at < now() - $1::interval ORDER BY at, seq LIMIT $2 FOR UPDATE SKIP LOCKED
-)
-DELETE FROM conversation_events e USING old WHERE e.conversation_id = old.conversation_id AND e.seq = old.seq
+DELETE FROM conversation_events WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM conversation_events WHERE at < now() - $1::interval ORDER BY at, seq LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 
 

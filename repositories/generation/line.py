@@ -22,66 +22,85 @@ SELECT pg_advisory_xact_lock(hashtextextended($1, 0)), pg_advisory_xact_lock(has
 # whom they wait for. Between users a turn is due to who has had the fewest: those alive, and those that ended since their
 # first one began to wait; among equals to who waits longest. With one slot, too, nobody sits through the whole queue of
 # another. Where several lines serve one model (each node its own), turns in any of them count.
+# LATERAL and OFFSET 0 look rows up by an index: the planner, which has seen the queue empty, would compare each with each.
 _TURNS = """
-WITH RECURSIVE waiting AS (
-  SELECT id, owner_id, queued_at, waits_for FROM generations
+WITH RECURSIVE waiting AS MATERIALIZED (
+  SELECT id, owner_id, queued_at, waits_for, queue_position, queued_event_at FROM generations
   WHERE status = 'QUEUED' AND model_key = ANY($1) AND stop_requested_at IS NULL
 ), chain AS (
-  SELECT w.*, CASE WHEN before.id IS NOT NULL AND before.ended_at IS NULL THEN 1 ELSE 0 END AS depth
-  FROM waiting w LEFT JOIN generations before ON before.id = w.waits_for
+  SELECT w.*, coalesce(before.unfinished, 0) AS depth
+  FROM waiting w LEFT JOIN LATERAL (
+    SELECT (ended_at IS NULL)::int AS unfinished FROM generations WHERE id = w.waits_for OFFSET 0
+  ) before ON true
   WHERE w.waits_for IS NULL OR w.waits_for NOT IN (SELECT id FROM waiting)
   UNION ALL
-  SELECT w.*, chain.depth + 1 FROM chain JOIN waiting w ON w.waits_for = chain.id
-), alive AS (
+  SELECT w.*, chain.depth + 1
+  FROM chain CROSS JOIN LATERAL (
+    SELECT id, owner_id, queued_at, waits_for, queue_position, queued_event_at FROM generations
+    WHERE waits_for = chain.id AND status = 'QUEUED' AND model_key = ANY($1) AND stop_requested_at IS NULL OFFSET 0
+  ) w
+), alive AS MATERIALIZED (
   SELECT owner_id, count(*) AS turns FROM generations
   WHERE line IS NOT NULL AND ended_at IS NULL AND (line = $2 OR model_key = ANY($1)) GROUP BY owner_id
-), had AS (
-  SELECT owner_id, (
-    SELECT count(*) FROM generations g
-    WHERE g.owner_id = u.owner_id AND g.started_at >= u.since AND g.line IS NOT NULL AND g.ended_at IS NOT NULL
-      AND (g.line = $2 OR g.model_key = ANY($1))
-  ) AS turns
-  FROM (SELECT owner_id, min(queued_at) FILTER (WHERE depth = 0) AS since FROM chain GROUP BY owner_id) u
 ), own AS (
-  SELECT chain.*, row_number() OVER (PARTITION BY owner_id ORDER BY depth, queued_at, id) AS number FROM chain
+  SELECT *, row_number() OVER (PARTITION BY owner_id ORDER BY depth, queued_at, id) AS number,
+    min(queued_at) FILTER (WHERE depth = 0) OVER (PARTITION BY owner_id) AS since
+  FROM chain
 ), turn AS (
-  SELECT own.id, own.depth,
-    row_number() OVER (ORDER BY had.turns + coalesce(alive.turns, 0) + own.number, own.queued_at, own.id) AS place
-  FROM own JOIN had USING (owner_id) LEFT JOIN alive USING (owner_id)
+  SELECT own.*, row_number() OVER (ORDER BY own.number + coalesce(alive.turns, 0) + (
+    SELECT count(*) FROM generations g
+    WHERE g.owner_id = own.owner_id AND g.started_at >= own.since AND g.line IS NOT NULL AND g.ended_at IS NOT NULL
+      AND (g.line = $2 OR g.model_key = ANY($1))
+  ), own.queued_at, own.id) AS place
+  FROM own LEFT JOIN alive USING (owner_id)
 )
 """
 
 # A deleted conversation's runs are all asked to stop. Those hold no slot: no model is asked for them.
-_START = f"""{_TURNS}, chosen AS (
-  SELECT id, 0 AS place FROM generations
-  WHERE status = 'QUEUED' AND model_key = ANY($1) AND stop_requested_at IS NOT NULL
-  UNION ALL
-  (SELECT id, place FROM turn WHERE depth = 0 ORDER BY place
-   LIMIT CASE WHEN $3::int IS NOT NULL THEN greatest($3 - (SELECT count(*) FROM generations WHERE line = $2 AND ended_at IS NULL), 0) END)
+_START = f"""{_TURNS}, slots AS (
+  SELECT CASE WHEN $3::int IS NULL THEN $4 ELSE least($3 - count(*), $4) END AS free
+  FROM generations WHERE line = $2 AND ended_at IS NULL
+), chosen AS (
+  SELECT * FROM (
+    SELECT id, 0 AS place FROM generations
+    WHERE status = 'QUEUED' AND model_key = ANY($1) AND stop_requested_at IS NOT NULL
+    UNION ALL
+    (SELECT id, place FROM turn WHERE depth = 0 ORDER BY place LIMIT (SELECT greatest(free, 0) FROM slots))
+  ) c ORDER BY place LIMIT $4
 ), held AS (
-  SELECT g.id, g.last_seq, g.stop_requested_at, c.place FROM generations g JOIN chosen c ON c.id = g.id
-  WHERE g.status = 'QUEUED' ORDER BY c.place LIMIT $4 FOR NO KEY UPDATE OF g SKIP LOCKED
+  SELECT g.*, chosen.place FROM chosen CROSS JOIN LATERAL (
+    SELECT id, last_seq, stop_requested_at FROM generations WHERE id = chosen.id AND status = 'QUEUED'
+    FOR NO KEY UPDATE SKIP LOCKED
+  ) g
 ), started AS (
   UPDATE generations g SET status = 'RUNNING', node = $5, lease_until = statement_timestamp() + $6::interval,
-    started_at = greatest(statement_timestamp(), g.queued_at), line = CASE WHEN held.stop_requested_at IS NULL THEN $2 END,
-    queue_position = NULL, last_seq = held.last_seq + 1
+    started_at = greatest(statement_timestamp(), g.queued_at), queue_position = NULL, last_seq = held.last_seq + 1,
+    line = CASE WHEN held.stop_requested_at IS NULL THEN $2 END
   FROM held WHERE g.id = held.id RETURNING g.*, held.place
 ), written AS (
   INSERT INTO generation_events (generation_id, seq, at, kind, detail)
-  SELECT id, last_seq, statement_timestamp(), $7::smallint, jsonb_build_object('attempt', attempt, 'model_key', model_key) FROM started
+  SELECT id, last_seq, started_at, $7::smallint, jsonb_build_object('attempt', attempt, 'model_key', model_key)
+  FROM started
 )
 SELECT * FROM started ORDER BY place
 """
 
 # Where everybody ready starts at once, only the conversation's own queue counts. Who was told longest ago comes first.
-_TELL = f"""{_TURNS}, told AS (
-  SELECT g.id, g.last_seq + 1 AS seq, t.position
-  FROM generations g JOIN (
-    SELECT id, CASE WHEN $3::int IS NULL THEN greatest(depth, 1) ELSE place END AS position FROM turn
-  ) t ON t.id = g.id
-  WHERE g.status = 'QUEUED' AND g.queue_position IS DISTINCT FROM t.position
-    AND (g.queued_event_at IS NULL OR g.queued_event_at <= statement_timestamp() - $4::interval)
-  ORDER BY g.queued_event_at NULLS FIRST, t.position LIMIT $5 FOR NO KEY UPDATE OF g SKIP LOCKED
+_TELL = f"""{_TURNS}, due AS (
+  SELECT * FROM (
+    SELECT id, queue_position, queued_event_at,
+      CASE WHEN $3::int IS NULL THEN greatest(depth, 1) ELSE place END AS position
+    FROM turn
+  ) t
+  WHERE queue_position IS DISTINCT FROM position
+    AND (queued_event_at IS NULL OR queued_event_at <= statement_timestamp() - $4::interval)
+  ORDER BY queued_event_at NULLS FIRST, position LIMIT $5
+), told AS (
+  SELECT g.id, g.seq, due.position FROM due CROSS JOIN LATERAL (
+    SELECT id, last_seq + 1 AS seq FROM generations
+    WHERE id = due.id AND status = 'QUEUED' AND queued_event_at IS NOT DISTINCT FROM due.queued_event_at
+    FOR NO KEY UPDATE SKIP LOCKED
+  ) g
 ), moved AS (
   UPDATE generations g SET last_seq = told.seq, queue_position = told.position, queued_event_at = statement_timestamp()
   FROM told WHERE g.id = told.id

@@ -22,15 +22,20 @@ ORDER BY g.queued_at, g.id LIMIT $2
 """
 
 # The end stays: who comes late is told of it, and by the stored reply of all before it.
+# By ctid, as events never change: the planner, which takes any limit for a tenth of the table, would read all of it.
 _COMPACT = """
 WITH done AS (
   SELECT id, last_seq - 1 AS through FROM generations
   WHERE ended_at < now() - $1::interval AND compacted_through = 0 AND last_seq > 1
   ORDER BY ended_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 ), dropped AS (
-  DELETE FROM generation_events e USING done WHERE e.generation_id = done.id AND e.seq <= done.through
+  DELETE FROM generation_events WHERE ctid = ANY(ARRAY(
+    SELECT e.ctid FROM done CROSS JOIN LATERAL (
+      SELECT ctid FROM generation_events WHERE generation_id = done.id AND seq <= done.through OFFSET 0
+    ) e
+  ))
 )
-UPDATE generations g SET compacted_through = done.through FROM done WHERE g.id = done.id
+UPDATE generations SET compacted_through = last_seq - 1 WHERE id = ANY(ARRAY(SELECT id FROM done))
 """
 
 

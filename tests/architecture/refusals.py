@@ -1,7 +1,22 @@
 """One of each refusal."""
 
+from uuid import UUID
+
 from domain import errors
-from tests.domain.fakes import a_generation, a_model
+from domain.message import Message, MessageRole, MessageStatus, Place
+from domain.world import BranchId, ConversationId, MessageId, UserId
+from tests.domain.fakes import NOW, a_generation, a_model
+
+REPLY = Message(
+    MessageId(UUID(int=1)),
+    ConversationId(UUID(int=2)),
+    UserId(UUID(int=3)),
+    Place(BranchId(UUID(int=4)), None, depth=0, number=1, sibling_index=1),
+    MessageRole.ASSISTANT,
+    MessageStatus.COMPLETE,
+    "Wood.",
+    NOW,
+)
 
 EXAMPLES: dict[type[errors.Refusal], errors.Refusal] = {
     type(refusal): refusal
@@ -12,6 +27,7 @@ EXAMPLES: dict[type[errors.Refusal], errors.Refusal] = {
         errors.LimitReached(errors.LimitedResource.API_KEYS, active=50, limit=50),
         errors.ConversationBusy(a_generation()),
         errors.StaleBranch(None),
+        errors.NotContinuable(REPLY, "It ended whole."),
         errors.KeyReused("key"),
         errors.ContextTooLarge(required_tokens=2, limit_tokens=1),
         errors.ModelUnavailable(a_model(), ()),

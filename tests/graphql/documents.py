@@ -7,6 +7,7 @@ FIELDS = {
     "LimitReached": "resource active limit",
     "ConversationBusy": "activeGeneration { id reply { id } }",
     "StaleBranch": "currentLeaf { id }",
+    "NotContinuable": "currentReply { id text status }",
     "KeyReused": "idempotencyKey",
     "ContextTooLarge": "requiredTokens limitTokens",
     "ModelUnavailable": "model { key retired } alternatives { key }",
@@ -19,17 +20,32 @@ def _refusals(*types: str) -> str:
     return "\n    ".join(["__typename", "... on Refusal { code message retryable retryAfter }", *fragments])
 
 
+STARTED = """
+... on SendMessageSuccess {
+      replayed
+      conversation { id title tags pinned messageCount rootCount settings { temperature } activeLeaf { id } }
+      userMessage { id text role status depth siblingIndex parent { id } sentAt receivedAt idempotencyKey }
+      reply { id text role status depth siblingIndex parent { id } }
+      generation {
+        id trigger status lastSeq textOffset queuePosition
+        model { key } settings { model { key } temperature topP maxOutputTokens seed stop }
+      }
+    }"""
+
 SEND = f"""
 mutation Send($input: SendMessageInput!) {{
   sendMessage(input: $input) {{
     {_refusals("InvalidInput", "NotFound", "ConversationBusy", "StaleBranch", "KeyReused", "ContextTooLarge", "ModelUnavailable")}
-    ... on SendMessageSuccess {{
-      replayed
-      conversation {{ id title tags pinned messageCount rootCount settings {{ temperature }} activeLeaf {{ id }} }}
-      userMessage {{ id text role status depth siblingIndex parent {{ id }} sentAt receivedAt idempotencyKey }}
-      reply {{ id text role status depth siblingIndex parent {{ id }} }}
-      generation {{ id status lastSeq model {{ key }} settings {{ model {{ key }} temperature topP maxOutputTokens seed stop }} }}
-    }}
+    {STARTED}
+  }}
+}}
+"""
+
+CONTINUE = f"""
+mutation Continue($input: ContinueReplyInput!) {{
+  continueReply(input: $input) {{
+    {_refusals("InvalidInput", "NotFound", "ConversationBusy", "NotContinuable", "KeyReused", "ContextTooLarge", "ModelUnavailable")}
+    {STARTED}
   }}
 }}
 """
@@ -86,7 +102,10 @@ EVENT = """
 fragment Event on GenerationEvent {
   __typename
   seq
+  ... on GenerationQueued { position }
   ... on GenerationStarted { attempt model { key } }
+  ... on NoticeRaised { notice { code } }
+  ... on GenerationSnapshot { reply { text status } }
   ... on TextDelta { text offset textSoFar }
   ... on ReasoningDelta { text offset }
   ... on TextTruncated { length reason }
@@ -102,8 +121,8 @@ fragment Event on GenerationEvent {
 """
 
 FOLLOW = f"""
-subscription Follow($generation: ID!, $after: Int! = 0) {{
-  generationEvents(generation: $generation, after: $after) {{ ...Event }}
+subscription Follow($generation: ID!, $after: Int! = 0, $snapshot: Boolean! = false) {{
+  generationEvents(generation: $generation, after: $after, snapshot: $snapshot) {{ ...Event }}
 }}
 {EVENT}
 """
@@ -115,4 +134,28 @@ query Events($generation: ID!, $after: Int! = 0, $first: Int! = 100) {{
   }}
 }}
 {EVENT}
+"""
+
+CONVERSATION_EVENTS = """
+subscription Watch($conversation: ID!, $after: Int) {
+  conversationEvents(conversation: $conversation, after: $after) {
+    __typename
+    seq
+    conversation { eventSeq messageCount }
+    ... on MessageAdded { addedMessage { id role text } }
+    ... on ReplyStarted { reply { id } generation { id } }
+    ... on ReplyFinished { reply { id status } generation { id status } }
+  }
+}
+"""
+
+VIEWER_EVENTS = """
+subscription {
+  viewerEvents {
+    __typename
+    ... on ViewerSnapshot { viewer { user { displayName } } }
+    ... on ConversationTouched { conversation { id messageCount activeLeaf { status } } }
+    ... on ConversationRemoved { removedConversation }
+  }
+}
 """

@@ -13,7 +13,7 @@ import httpx
 from asyncpg.connection import LoggedQuery
 from litestar import Litestar
 
-from tests.graphql.documents import CREATE, FOLLOW, SEND
+from tests.graphql.documents import CONTINUE, CREATE, FOLLOW, SEND, STOP
 
 # asyncpg learning a type, once for each connection.
 _LEARNING = re.compile(r"typeinfo_tree|set_config\(")
@@ -33,13 +33,22 @@ def script(**settings: object) -> str:
     return "script:" + json.dumps(settings)
 
 
+def here(sent: dict[str, Any]) -> dict[str, str]:
+    """The conversation of a send, for the next one's input."""
+    return {"conversation": sent["conversation"]["id"]}
+
+
 class FrontEnd:
     """`secret` None: a visitor."""
 
     def __init__(self, app: Litestar, secret: str | None) -> None:
-        self._app = app
+        self._app, self._secret = app, secret
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gus")  # type: ignore[arg-type]  # Litestar's ASGI types are narrower
+
+    def at(self, app: Litestar) -> "FrontEnd":
+        """The same user at another process."""
+        return FrontEnd(app, self._secret)
 
     async def answer(self, query: str, **variables: object) -> dict[str, Any]:
         """The response's JSON, errors and all."""
@@ -81,20 +90,43 @@ class FrontEnd:
         await self.followed(sent["generation"]["id"])
         return sent
 
+    async def go_on(self, reply: str, **input: object) -> dict[str, Any]:
+        """continueReply, likewise."""
+        given = {"reply": reply, "idempotencyKey": str(uuid4()), **input}
+        return dict((await self.ask(CONTINUE, input=given))["continueReply"])
+
+    async def stop(self, generation: str, seen_seq: int | None = None) -> dict[str, Any]:
+        return dict((await self.ask(STOP, generation=generation, seenSeq=seen_seq))["stopGeneration"])
+
     async def create(self, **input: object) -> dict[str, Any]:
         given = {"idempotencyKey": str(uuid4()), **input}
         return dict((await self.ask(CREATE, input=given))["createConversation"])
 
-    async def followed(self, generation: str, after: int = 0) -> list[dict[str, Any]]:
+    async def followed(self, generation: str, after: int = 0, *, snapshot: bool = False) -> list[dict[str, Any]]:
         """The whole stream."""
-        async with self.following(generation, after) as events:
+        async with self.following(generation, after, snapshot=snapshot) as events:
             return [event async for event in events]
 
+    async def heard(self, generation: str, words: int = 3) -> list[dict[str, Any]]:
+        """The events up to that word of numbered ones."""
+        events: list[dict[str, Any]] = []
+        async with self.following(generation) as stream:
+            while sum(event.get("text", "").count("w") for event in events) < words:
+                events.append(await anext(stream))
+        return events
+
     @asynccontextmanager
-    async def following(self, generation: str, after: int = 0) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    async def following(
+        self, generation: str, after: int = 0, *, snapshot: bool = False
+    ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """The events as they come; leaving is what a closed tab is."""
-        variables = {"generation": generation, "after": after}
-        async with self._streaming({"query": FOLLOW, "variables": variables}) as answers:
+        async with self.watching(FOLLOW, generation=generation, after=after, snapshot=snapshot) as events:
+            yield events
+
+    @asynccontextmanager
+    async def watching(self, query: str, **variables: object) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The events of any subscription, likewise."""
+        async with self._streaming({"query": query, "variables": variables}) as answers:
             yield _events(answers)
 
     async def stream_refused(self, query: str, **variables: object) -> list[str]:
@@ -164,4 +196,5 @@ async def _answers(parts: asyncio.Queue[dict[str, Any]]) -> AsyncGenerator[dict[
 async def _events(answers: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
     async for answer in answers:
         assert "errors" not in answer, answer["errors"]
-        yield answer["data"]["generationEvents"]
+        [event] = answer["data"].values()
+        yield event

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from domain.world import RealWorld
 from repositories.conversation.store import SqlConversations
 from server.compose import Gus
@@ -136,7 +134,6 @@ async def test_a_created_conversation_that_was_deleted_since_is_not_found_under_
     assert (again["__typename"], again["path"]) == ("NotFound", ["input", "idempotencyKey"])
 
 
-@pytest.mark.xfail(strict=True, reason="a run of a deleted conversation ends as if its user had stopped it")
 async def test_deleting_stops_the_run_and_settles_it(ada: FrontEnd, gus: Gus) -> None:
     sent = await ada.send(script(fault="hang_first"))
     async with ada.following(sent["generation"]["id"]) as events:

@@ -2,13 +2,14 @@
 
 from server.compose import Gus
 from tests.graphql.front_end import FrontEnd, script
+from tests.graphql.models import ON_OFFER
 from tests.model_server import ModelServer
 
 ALL = """
 {
   models {
     key provider displayName contextWindow maxOutputTokens capabilities
-    inputPricePerMillion outputPricePerMillion health retired
+    inputPricePerMillion outputPricePerMillion health retired fallbacks { key }
   }
 }
 """
@@ -27,13 +28,16 @@ async def test_models_on_offer_are_as_configured_without_the_retired(visitor: Fr
         "outputPricePerMillion": "1.5",
         "health": "UP",
         "retired": False,
+        "fallbacks": [],
     }
-    assert [(model["key"], model["maxOutputTokens"]) for model in models[1:]] == [("small", 16), ("other", None)]
+    assert [model["key"] for model in models] == ON_OFFER
+    assert [model["key"] for model in models if model["maxOutputTokens"] == 16] == ["small"]
+    assert [model["fallbacks"] for model in models if model["key"] == "backed"] == [[{"key": "spare"}, {"key": "other"}]]
 
 
 async def test_a_models_health_is_its_servers(ada: FrontEnd, model_server: ModelServer) -> None:
     await model_server.refuse_connections()
-    assert (await ada.ask("{models {health}}"))["models"] == [{"health": "DOWN"}] * 3
+    assert (await ada.ask("{models {health}}"))["models"] == [{"health": "DOWN"}] * len(ON_OFFER)
 
 
 async def test_the_default_is_the_first_on_offer_and_what_a_send_uses(ada: FrontEnd) -> None:

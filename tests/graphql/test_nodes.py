@@ -58,8 +58,10 @@ async def test_one_statement_for_each_type_whatever_the_number_of_ids(ada: Front
     for _ in range(2):
         sent = await ada.said(script(words=1))
     here = [sent["conversation"]["id"], sent["reply"]["id"], sent["userMessage"]["id"], sent["generation"]["id"]]
-    _, statements = await ada.counted(NODES, ids=[*here, UNKNOWN["Message"], UNKNOWN["Generation"]])
-    assert len(statements) == 4  # and the credential's
+    keys = [key["id"] for key in (await ada.ask("{viewer {apiKeys {id}}}"))["viewer"]["apiKeys"]]
+    nothing = [UNKNOWN[kind] for kind in ("Message", "Generation", "ApiKey")]
+    _, statements = await ada.counted(NODES, ids=[*here, *keys, *nothing])
+    assert len(statements) == 5  # and the credential's
 
 
 async def test_fields_by_id_know_their_own_kind_only(ada: FrontEnd, bob: FrontEnd) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 from server.compose import Gus
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
+from tests.graphql.models import ON_OFFER
 from tests.graphql.rows import unchanged
 
 BROKEN_RULES: list[tuple[dict[str, Any], list[tuple[str, str, int | None]]]] = [
-    ({"text": "x" * 400_001}, [("TOO_LONG", "input.text", 400_000)]),
-    ({"text": "😀" * 200_001}, [("TOO_LONG", "input.text", 400_000)]),
+    ({"text": "x" * 500_001}, [("TOO_LONG", "input.text", 500_000)]),
+    ({"text": "😀" * 250_001}, [("TOO_LONG", "input.text", 500_000)]),
     ({"text": "a\0"}, [("FORBIDDEN_CHARACTER", "input.text", None)]),
     ({"text": "a\ud800"}, [("FORBIDDEN_CHARACTER", "input.text", None)]),
     ({"idempotencyKey": "k" * 129}, [("TOO_LONG", "input.idempotencyKey", 128)]),
@@ -28,7 +29,7 @@ BROKEN_RULES: list[tuple[dict[str, Any], list[tuple[str, str, int | None]]]] = [
     ),
     (
         {"newConversation": {"settings": {"temperature": -1}}},
-        [("OUT_OF_RANGE", "input.newConversation.settings.temperature", 2)],
+        [("OUT_OF_RANGE", "input.newConversation.settings.temperature", 0)],
     ),
     (
         {"parent": UNKNOWN["Message"], "expectedLeaf": UNKNOWN["Message"]},
@@ -50,8 +51,8 @@ async def test_input_that_breaks_rules_is_told_all_of_them_at_once(ada: FrontEnd
         ("EMPTY", "input.text", None),
         ("UNKNOWN_VALUE", "input.settings.model", None),
         ("OUT_OF_RANGE", "input.settings.temperature", 2),
-        ("OUT_OF_RANGE", "input.settings.topP", 1),
-        ("OUT_OF_RANGE", "input.settings.maxOutputTokens", 1_000_000),
+        ("OUT_OF_RANGE", "input.settings.topP", 0),
+        ("OUT_OF_RANGE", "input.settings.maxOutputTokens", 1),
         ("EMPTY", "input.settings.stop.0", None),
         ("TOO_LONG", "input.settings.stop.1", 64),
     ]
@@ -141,7 +142,7 @@ async def test_a_stale_client_is_shown_the_leaf(ada: FrontEnd, bob: FrontEnd, gu
     theirs = await bob.said("Hello")
     here = {"conversation": first["conversation"]["id"]}
     second = await ada.said(script(words=1), **here, expectedLeaf=first["reply"]["id"])
-    for stale in (first["reply"]["id"], theirs["reply"]["id"], UNKNOWN["Message"]):
+    for stale in (first["reply"]["id"], theirs["reply"]["id"], UNKNOWN["Message"], *MALFORMED):
         refused = await unchanged(gus, ada.send("Hello", **here, expectedLeaf=stale))
         assert (refused["__typename"], refused["code"], refused["retryable"]) == ("StaleBranch", "STALE_BRANCH", False)
         assert refused["currentLeaf"] == {"id": second["reply"]["id"]}
@@ -178,8 +179,9 @@ async def test_a_message_that_does_not_fit_alone_is_too_large(ada: FrontEnd, gus
 async def test_a_retired_model_takes_no_sends(ada: FrontEnd, gus: Gus) -> None:
     refused = await unchanged(gus, ada.send("Hello", settings={"model": "retired"}))
     assert (refused["__typename"], refused["code"]) == ("ModelUnavailable", "MODEL_UNAVAILABLE")
+    assert (refused["retryable"], refused["retryAfter"]) == (False, None)
     assert refused["model"] == {"key": "retired", "retired": True}
-    assert refused["alternatives"] == [{"key": "scripted"}, {"key": "small"}, {"key": "other"}]
+    assert [alternative["key"] for alternative in refused["alternatives"]] == ON_OFFER
 
 
 async def test_a_conversation_whose_model_was_retired_takes_a_send_that_names_another(ada: FrontEnd) -> None:

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from server.compose import Gus
+from tests.graphql.asked import told
 from tests.graphql.documents import SEND
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.rows import contents, counts
@@ -63,7 +64,7 @@ async def test_the_next_send_answers_the_active_leaf_and_the_model_is_told_the_p
     second = await ada.said("And leaves?", conversation=first["conversation"]["id"])
     assert second["userMessage"]["parent"] == {"id": first["reply"]["id"]}
     assert second["conversation"]["messageCount"] == 4
-    assert [turn["content"] for turn in told(model_server)] == [script(say=["Wood."]), "Wood.", "And leaves?"]
+    assert told(model_server) == [script(say=["Wood."]), "Wood.", "And leaves?"]
 
 
 async def test_sends_under_one_parent_are_siblings_with_dense_indexes(ada: FrontEnd) -> None:
@@ -79,7 +80,7 @@ async def test_a_send_under_a_user_message_stands_beside_its_reply(ada: FrontEnd
     first = await ada.said("One")
     beside = await ada.said("Two", conversation=first["conversation"]["id"], parent=first["userMessage"]["id"])
     assert beside["userMessage"]["siblingIndex"] == 2
-    assert [turn["content"] for turn in told(model_server)] == ["One\n\nTwo"]
+    assert told(model_server) == ["One\n\nTwo"]
 
 
 async def test_settings_of_a_send_go_over_the_conversations_field_by_field(
@@ -170,12 +171,6 @@ async def test_a_send_takes_so_many_statements_and_no_more(ada: FrontEnd) -> Non
 def slow(key: str) -> dict[str, object]:
     """The run waits until the send has been answered, so that none of its statements is counted."""
     return {"text": script(words=1, first_delay_ms=200), "idempotencyKey": key}
-
-
-def told(model_server: ModelServer) -> list[dict[str, str]]:
-    turns = model_server.seen[-1].body["messages"]
-    assert isinstance(turns, list)
-    return turns
 
 
 async def test_a_visitor_cannot_send(visitor: FrontEnd, gus: Gus) -> None:

@@ -1,9 +1,6 @@
 """stopGeneration."""
 
-from typing import Any
-
 from server.compose import Gus
-from tests.graphql.documents import STOP
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.graphql.rows import unchanged
@@ -19,24 +16,11 @@ query($id: ID!) {
 """
 
 
-async def stopped(ada: FrontEnd, generation: str, seen_seq: int | None = None) -> dict[str, Any]:
-    return dict((await ada.ask(STOP, generation=generation, seenSeq=seen_seq))["stopGeneration"])
-
-
-async def until_three_words(ada: FrontEnd, generation: str) -> list[dict[str, Any]]:
-    """The events so far, of a run that hangs after them."""
-    events: list[dict[str, Any]] = []
-    async with ada.following(generation) as stream:
-        while sum(event.get("text", "").count("w") for event in events) < 3:
-            events.append(await anext(stream))
-    return events
-
-
 async def test_a_stop_keeps_the_text_and_the_path_is_free_again(ada: FrontEnd, model_server: ModelServer) -> None:
     sent = await ada.send(script(words=9, after=3, delay_ms=10, fault="hang_between"))
     generation = sent["generation"]["id"]
-    await until_three_words(ada, generation)
-    answer = await stopped(ada, generation)
+    await ada.heard(generation)
+    answer = await ada.stop(generation)
     assert answer == {
         "__typename": "StopGenerationSuccess",
         "alreadyEnded": False,
@@ -53,9 +37,9 @@ async def test_a_stop_keeps_the_text_and_the_path_is_free_again(ada: FrontEnd, m
 async def test_a_stop_takes_back_what_the_user_has_not_seen(ada: FrontEnd) -> None:
     sent = await ada.send(script(words=9, after=3, delay_ms=20, fault="hang_between"))
     generation = sent["generation"]["id"]
-    events = await until_three_words(ada, generation)
+    events = await ada.heard(generation)
     seen = events[1]
-    await stopped(ada, generation, seen["seq"])
+    await ada.stop(generation, seen["seq"])
     ending = (await ada.followed(generation))[len(events) :]
     kept = len(seen["text"])
     assert [event["__typename"] for event in ending] == ["TextTruncated", "GenerationFinished"]
@@ -69,31 +53,31 @@ async def test_a_stop_takes_back_what_the_user_has_not_seen(ada: FrontEnd) -> No
 async def test_a_stop_before_anything_was_seen_keeps_nothing_and_one_from_the_future_keeps_all(ada: FrontEnd) -> None:
     for seen_seq, kept in ((0, 0), (-1, 0), (999, 3)):
         generation = (await ada.send(script(words=9, after=3, fault="hang_between")))["generation"]["id"]
-        await until_three_words(ada, generation)
-        await stopped(ada, generation, seen_seq)
+        await ada.heard(generation)
+        await ada.stop(generation, seen_seq)
         assert (await ada.followed(generation))[-1]["reply"]["text"].count("w") == kept
 
 
 async def test_the_first_stop_wins_and_later_ones_change_nothing(ada: FrontEnd, gus: Gus) -> None:
     generation = (await ada.send(script(words=9, after=3, fault="hang_between")))["generation"]["id"]
-    await until_three_words(ada, generation)
-    assert (await stopped(ada, generation))["alreadyEnded"] is False
-    assert (await stopped(ada, generation, 0))["alreadyEnded"] is True
+    await ada.heard(generation)
+    assert (await ada.stop(generation))["alreadyEnded"] is False
+    assert (await ada.stop(generation, 0))["alreadyEnded"] is True
     assert (await ada.followed(generation))[-1]["reply"]["text"].count("w") == 3
-    again = await unchanged(gus, stopped(ada, generation, 0))
+    again = await unchanged(gus, ada.stop(generation, 0))
     assert (again["alreadyEnded"], again["generation"]["status"]) == (True, "STOPPED")
 
 
 async def test_a_run_that_ended_by_itself_stays_as_it_is(ada: FrontEnd, gus: Gus) -> None:
     generation = (await ada.said(script(words=2)))["generation"]["id"]
-    again = await unchanged(gus, stopped(ada, generation, 0))
+    again = await unchanged(gus, ada.stop(generation, 0))
     assert (again["alreadyEnded"], again["generation"]["status"]) == (True, "COMPLETED")
 
 
 async def test_unknown_malformed_and_foreign_runs_are_answered_alike(ada: FrontEnd, bob: FrontEnd, gus: Gus) -> None:
     theirs = (await bob.send(script(fault="hang_first")))["generation"]["id"]
     for generation in (theirs, UNKNOWN["Generation"], *MALFORMED):
-        assert await unchanged(gus, stopped(ada, generation)) == {
+        assert await unchanged(gus, ada.stop(generation)) == {
             "__typename": "NotFound",
             "code": "NOT_FOUND",
             "message": "There is no such generation: it never existed, was deleted, or is not yours.",

@@ -141,4 +141,7 @@ async def _is_gone(url: str) -> bool:
             await client.get(f"{url}/models")
         except httpx.ConnectError:
             return True
+        # It dies while it answers.
+        except httpx.TransportError:
+            return False
     return False

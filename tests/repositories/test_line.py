@@ -304,7 +304,7 @@ async def test_a_queued_run_is_nobodys_to_take(story: Story) -> None:
 
 async def queued(story: Story, behind: Generation | None = None, **fields: object) -> Generation:
     """Each one later than those before."""
-    return await story.queued(behind=behind, **({"queued_at": next(LATER)} | fields))
+    return await story.queued(None, behind, **({"queued_at": next(LATER)} | fields))
 
 
 async def claim(story: Story, line: Line = ONE_SLOT, limit: int = 100) -> list[Generation]:

@@ -1,8 +1,9 @@
 """The token log's promises, as far as one statement can keep or break them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -10,13 +11,30 @@ from random import Random
 import pytest
 from asyncpg.connection import LoggedQuery
 
+from domain.conversation.entity import Conversation
 from domain.errors import GenerationErrorCode, Unstorable
-from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
+from domain.generation.entity import (
+    AttemptOutcome,
+    Ending,
+    FinishReason,
+    Generation,
+    GenerationError,
+    GenerationStatus,
+    Notice,
+    NoticeCode,
+    ProviderAttempt,
+)
 from domain.generation.log import (
     Append,
     Appended,
+    Claimed,
     GenerationFinished,
+    GenerationStarted,
+    Line,
+    NewNotice,
+    NewStart,
     NewText,
+    NoticeRaised,
     ReasoningDelta,
     StopRequest,
     TextDelta,
@@ -25,10 +43,14 @@ from domain.generation.log import (
     read_all,
 )
 from domain.message import MessageFilter, MessageStatus
-from domain.model import Usage, UsageSource
+from domain.model import ModelKey, Usage, UsageSource
 from domain.page import PageArgs
-from domain.world import NodeId
+from domain.world import GenerationId, NodeId
 from tests.repositories.story import LEASE, NODE, NOW, WORLD, Story, texts
+
+FALLBACK = Notice(NoticeCode.MODEL_FALLBACK, "llama did not answer: other is asked instead.")
+TRIED = ProviderAttempt("here", "llama", NOW, NOW + timedelta(seconds=1), AttemptOutcome.RATE_LIMITED, 429)
+ANSWERED = ProviderAttempt("there", "other", NOW, NOW, AttemptOutcome.ANSWERED)
 
 STOPPED = Ending(
     GenerationStatus.STOPPED,
@@ -37,6 +59,9 @@ STOPPED = Ending(
     Usage(12, 3, UsageSource.PARTIAL, cached_input_tokens=1, reasoning_tokens=2),
     reasoning="hm",
     error=GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True, retry_after=1.5),
+    model_key=ModelKey("other"),
+    notices=(FALLBACK,),
+    attempts=(TRIED, ANSWERED),
 )
 
 
@@ -145,12 +170,6 @@ async def test_a_reply_reads_as_its_log_while_it_is_written(story: Story, run: G
     assert (await story.message(run.reply_id)).text == "Tree"
 
 
-async def test_a_continued_reply_reads_as_what_was_kept_and_its_log(story: Story, run: Generation) -> None:
-    await story.database.execute("UPDATE messages SET text = 'Kept' WHERE id = $1", run.reply_id)
-    await story.log.append([Append(run.id, 1, 1, (NewText(" and new", 4),))])
-    assert (await story.message(run.reply_id)).text == "Kept and new"
-
-
 async def test_a_live_reply_is_filtered_by_its_live_status(story: Story, run: Generation) -> None:
     async def found(status: MessageStatus) -> list[str]:
         having = MessageFilter(statuses=frozenset({status}))
@@ -169,10 +188,29 @@ async def test_a_live_reply_is_filtered_by_its_live_status(story: Story, run: Ge
     )
 
 
+async def test_what_is_no_text_is_appended_in_its_place(story: Story, run: Generation) -> None:
+    fallback, start = NewNotice(FALLBACK), NewStart(2, ModelKey("other"))
+    found = await story.log.append([Append(run.id, 1, 1, (fallback, start))])
+    assert found[run.id].last_seq == 3
+    turned = await story.generation(run.id)
+    assert turned == replace(run, model_key=ModelKey("other"), notices=(FALLBACK,), last_seq=3)
+    await story.log.append([Append(run.id, 1, 3, (NewText("A", 0, tokens=2), fallback, NewText(" tree", 1)))])
+    at = [entry.at for entry in await read_all(story.log, run.id)]
+    assert (await read_all(story.log, run.id))[1:] == [
+        NoticeRaised(2, at[1], run.id, FALLBACK),
+        GenerationStarted(3, at[2], run.id, 2, ModelKey("other")),
+        TextDelta(4, at[3], run.id, "A", 0),
+        NoticeRaised(5, at[4], run.id, FALLBACK),
+        TextDelta(6, at[5], run.id, " tree", 1),
+    ]
+    written = await story.generation(run.id)
+    assert (written.produced_tokens, written.notices, written.first_token_at) == (3, (FALLBACK, FALLBACK), at[3])
+
+
 async def test_the_end_is_written_whole(story: Story, run: Generation, statements: list[LoggedQuery]) -> None:
     run = await story.write(run, "Tree", "s")
     statements.clear()
-    assert await story.log.finish(run, STOPPED, Decimal("0.000000123"), previous=3, cut_to=2)
+    assert not await story.log.finish(run, STOPPED, Decimal("0.000000123"), previous=3, cut_to=2)
     assert len(statements) == 4
     *_, cut, end = await read_all(story.log, run.id)
     assert isinstance(cut, TextTruncated)
@@ -181,10 +219,19 @@ async def test_the_end_is_written_whole(story: Story, run: Generation, statement
     ended, reply = await story.generation(run.id), await story.message(run.reply_id)
     assert (ended.status, ended.finish_reason, ended.last_seq) == (STOPPED.status, STOPPED.finish_reason, 5)
     assert (ended.usage, ended.error, ended.cost) == (STOPPED.usage, STOPPED.error, Decimal("0.000000123"))
+    assert (ended.attempts, ended.notices, ended.model_key) == (STOPPED.attempts, STOPPED.notices, STOPPED.model_key)
     assert (reply.text, reply.reasoning, reply.status) == ("Tr", "hm", MessageStatus.STOPPED)
     assert (reply.text_through_seq, reply.completed_at) == (5, ended.ended_at)
+    assert (reply.model_key, reply.first_token_at) == (STOPPED.model_key, ended.first_token_at)
     conversation = (await story.conversations.conversations(story.owner, [run.conversation_id]))[run.conversation_id]
     assert conversation.last_message_at == conversation.updated_at == ended.ended_at
+
+
+async def test_an_end_that_names_no_model_leaves_it(story: Story, run: Generation) -> None:
+    await story.log.append([Append(run.id, 1, 1, (NewNotice(FALLBACK), NewStart(2, ModelKey("other"))))])
+    await story.finish(await story.generation(run.id), "")
+    ended = await story.generation(run.id)
+    assert (ended.model_key, ended.notices, ended.attempts) == (ModelKey("other"), (FALLBACK,), ())
 
 
 @pytest.mark.parametrize(("attempt", "previous"), [(0, 1), (2, 1), (1, 0), (1, 2)])
@@ -192,13 +239,14 @@ async def test_only_the_owner_at_the_end_of_the_log_ends_a_run(
     story: Story, run: Generation, attempt: int, previous: int
 ) -> None:
     await story.database.execute("UPDATE generations SET attempt = 1")
-    mine = Generation(**{name: getattr(run, name) for name in run.__slots__} | {"attempt": attempt})
+    mine = replace(run, attempt=attempt)
     assert not await story.log.finish(mine, STOPPED, None, previous=previous, cut_to=0)
     assert await story.generation(run.id) == run
     assert (await story.message(run.reply_id)).status is MessageStatus.STREAMING
 
 
 async def test_a_run_ends_once(story: Story, run: Generation) -> None:
+    await story.queued(behind=run)
     ends = [story.log.finish(run, STOPPED, None, previous=1, cut_to=None) for _ in range(5)]
     assert sorted(await asyncio.gather(*ends)) == [False] * 4 + [True]
     assert len(await read_all(story.log, run.id)) == 2
@@ -207,7 +255,7 @@ async def test_a_run_ends_once(story: Story, run: Generation) -> None:
 async def test_the_first_stop_wins_and_is_clamped_to_the_log(story: Story, run: Generation) -> None:
     run = await story.write(run, "A", "B")
     first = await story.log.ask_to_stop(story.owner, run.id, StopRequest(99))
-    second = await story.log.ask_to_stop(story.owner, run.id, StopRequest(None))
+    second = await story.log.ask_to_stop(story.owner, run.id, StopRequest(None, FinishReason.INTERRUPT))
     assert first is not None
     assert second is not None
     assert (first.generation, first.already, second.already) == (run, False, True)
@@ -248,11 +296,43 @@ async def test_only_an_abandoned_run_is_taken_and_only_once(story: Story, run: G
     assert await story.log.take(run.id, nodes[0], LEASE, own=True) is None
     await expire(story)
     taken = await asyncio.gather(*(story.log.take(run.id, node, LEASE, own=False) for node in nodes))
-    [mine] = [generation for generation in taken if generation]
-    assert mine == await story.generation(run.id)
-    assert (mine.attempt, mine.last_seq) == (2, 1)
+    [mine] = [claimed for claimed in taken if claimed]
+    assert mine == Claimed(await story.generation(run.id), None)
+    assert (mine.generation.attempt, mine.generation.last_seq) == (2, 2)
     assert await story.log.abandoned(10) == []
-    assert (await story.log.append([Append(run.id, 1, 1, deltas("zombie"))]))[run.id].attempt == 2
+
+
+async def test_what_was_not_shown_starts_over_and_what_was_shown_does_not(story: Story, run: Generation) -> None:
+    shown = await story.write(await story.run((await story.conversation()).id), "A")
+    await story.log.ask_to_stop(story.owner, shown.id, StopRequest(1, FinishReason.INTERRUPT))
+    await expire(story)
+    node = NodeId(WORLD.new_id())
+    again = await story.log.take(run.id, node, LEASE, own=False)
+    lost = await story.log.take(shown.id, node, LEASE, own=False)
+    assert again == Claimed(replace(run, attempt=2, last_seq=2), None)
+    assert lost == Claimed(replace(shown, attempt=2), StopRequest(1, FinishReason.INTERRUPT))
+    starts = await read_all(story.log, run.id)
+    assert starts == [GenerationStarted(n, starts[n - 1].at, run.id, n, run.model_key) for n in (1, 2)]
+    assert [entry.seq for entry in await read_all(story.log, shown.id)] == [1, 2]
+
+
+async def test_a_process_that_revives_can_neither_write_nor_end_nor_give_back(story: Story, run: Generation) -> None:
+    await expire(story)
+    taken = await story.log.take(run.id, NodeId(WORLD.new_id()), LEASE, own=False)
+    assert taken is not None
+    for previous in (1, 2):
+        answer = await story.log.append([Append(run.id, 1, previous, deltas("zombie"))])
+        assert answer == {run.id: Appended(2, 2, ended=False, stop=None)}
+        await story.log.finish(run, STOPPED, None, previous=previous, cut_to=None)
+    await story.log.give_back(run)
+    await story.log.renew(NODE, [run.id], timedelta(days=1))
+    assert await story.generation(run.id) == taken.generation
+    await story.finish(taken.generation, "")
+    assert [type(entry) for entry in await read_all(story.log, run.id)] == [
+        GenerationStarted,
+        GenerationStarted,
+        GenerationFinished,
+    ]
 
 
 async def test_a_node_takes_what_the_process_before_it_left(story: Story, run: Generation) -> None:
@@ -261,22 +341,38 @@ async def test_a_node_takes_what_the_process_before_it_left(story: Story, run: G
     assert await story.log.left_by(NODE, 10) == [run.id]
     taken = await story.log.take(run.id, NODE, LEASE, own=True)
     assert taken is not None
-    assert taken.attempt == 2
+    assert taken.generation.attempt == 2
     assert await story.log.take(ended.id, NODE, LEASE, own=True) is None
 
 
-async def test_sends_ends_appends_stops_and_renewals_at_once_never_deadlock(story: Story) -> None:
-    conversation = await story.conversation()
-    chance = Random(1)
+async def test_whatever_is_written_at_once_never_deadlocks(story: Story) -> None:
+    conversation, doomed = await story.conversation(), [await story.conversation() for _ in range(5)]
+    line, chance = Line("here", (ModelKey("llama"),), 5), Random(1)
     runs = [await story.run(conversation.id) for _ in range(20)]
-    doing = [story.run(conversation.id) for _ in range(20)]
-    doing += [story.finish(run, "") for run in runs]  # type: ignore[misc]
-    doing += [story.log.ask_to_stop(story.owner, run.id, StopRequest(None)) for run in runs]  # type: ignore[misc]
-    doing += [story.log.append([Append(run.id, 1, 1, ()) for run in runs]) for _ in range(20)]  # type: ignore[misc]
-    doing += [story.log.renew(NODE, [run.id for run in runs[::step]], LEASE) for step in (1, -1) * 10]  # type: ignore[misc]
+    queue = [await story.queued(each.id) for each in [*doomed, conversation, conversation] for _ in range(3)]
+    doing: list[Coroutine[None, None, object]] = [story.run(conversation.id) for _ in range(20)]
+    doing += [story.queued(conversation.id) for _ in range(10)]
+    doing += [story.finish(run, "") for run in runs[5:]]
+    doing += [story.log.give_back(run) for run in runs[:5]]
+    doing += [story.log.ask_to_stop(story.owner, run.id, StopRequest(None)) for run in runs + queue[-6:]]
+    doing += [story.log.append([Append(run.id, 1, 1, ()) for run in runs]) for _ in range(20)]
+    doing += [story.log.renew(NODE, [run.id for run in (runs + queue)[::step]], LEASE) for step in (1, -1) * 10]
+    doing += [story.log.claim(NODE, LEASE, line, 3) for _ in range(20)]
+    doing += [story.generations.compact(timedelta(0), 3) for _ in range(10)]
+    doing += [delete(story, each) for each in doomed]
     chance.shuffle(doing)
     await asyncio.gather(*doing)
-    assert len(await story.generations.unfinished(story.owner, 100)) == 20
+    found = await story.generations.unfinished(story.owner, 100)
+    assert len(found) == 5 + 6 + 30
+    for run in found:
+        assert [entry.seq for entry in await read_all(story.log, run.id)] == list(range(1, run.last_seq + 1))
+
+
+async def test_a_deletion_does_not_replace_the_reason_of_an_earlier_stop(story: Story, run: Generation) -> None:
+    await story.log.ask_to_stop(story.owner, run.id, StopRequest(1))
+    async with story.conversations.writing() as writing:
+        await writing.delete(story.owner, run.conversation_id, NOW)
+    assert await story.log.stops(NODE) == {run.id: StopRequest(1, FinishReason.USER_STOP)}
 
 
 async def test_a_deleted_conversation_stops_its_runs_which_still_end(story: Story, run: Generation) -> None:
@@ -285,7 +381,7 @@ async def test_a_deleted_conversation_stops_its_runs_which_still_end(story: Stor
     async with story.conversations.writing() as writing:
         assert await writing.delete(story.owner, run.conversation_id, NOW) == [run.id]
         assert await writing.delete(story.owner, run.conversation_id, NOW) is None
-    assert await story.log.stops(NODE) == {run.id: StopRequest(None)}
+    assert await story.log.stops(NODE) == {run.id: StopRequest(None, FinishReason.CANCELLED)}
     assert await story.generations.generations(story.owner, [run.id]) == {}
     assert await story.generations.unfinished(story.owner, 10) == []
     assert await story.messages.messages(story.owner, [run.reply_id]) == {}
@@ -309,6 +405,11 @@ async def locked(story: Story, run: Generation) -> AsyncIterator[None]:
         yield
 
 
+async def delete(story: Story, conversation: Conversation) -> None:
+    async with story.conversations.writing() as writing:
+        assert await writing.delete(story.owner, conversation.id, NOW) is not None
+
+
 async def expire(story: Story) -> None:
     await story.database.execute("UPDATE generations SET lease_until = now() - $1::interval", timedelta(seconds=1))
 
@@ -325,4 +426,4 @@ async def add_event(story: Story, run: Generation, *, seq: int, kind: int, posit
 
 
 def new_run_like(run: Generation) -> Generation:
-    return Generation(**{name: getattr(run, name) for name in run.__slots__} | {"id": WORLD.new_id()})
+    return replace(run, id=GenerationId(WORLD.new_id()))

@@ -12,8 +12,8 @@ from asyncpg.connection import LoggedQuery
 from domain.conversation.entity import Conversation, ConversationState
 from domain.conversation.store import Remembered
 from domain.errors import Unavailable
-from domain.generation.entity import GenerationStatus
-from domain.generation.log import GenerationStarted, Want
+from domain.generation.entity import Generation, GenerationStatus, GenerationTrigger
+from domain.generation.log import Append, GenerationStarted, Line, NewText, Want
 from domain.message import Family, Message, MessageRole, MessageStatus
 from domain.page import PageArgs
 from domain.world import GenerationId
@@ -70,7 +70,7 @@ async def test_added_messages_read_as_add_returned_them(story: Story) -> None:
         assert await tree.message(draft("").id) is None
         counted = tree.conversation
     assert [await story.message(message.id) for message in added] == added
-    assert (counted.message_count, counted.root_count) == (2, 1)
+    assert (counted.message_count, counted.root_count, counted.event_seq) == (2, 1, 2)
     assert await story.conversations.conversations(story.owner, [conversation.id]) == {conversation.id: counted}
 
 
@@ -83,6 +83,60 @@ async def test_a_begun_run_reads_as_given_and_has_started(story: Story) -> None:
     assert found is not None
     [started] = found.entries
     assert started == GenerationStarted(1, started.at, run.id, 1, run.model_key)
+
+
+@pytest.mark.parametrize("status", [GenerationStatus.RUNNING, GenerationStatus.QUEUED])
+async def test_a_reopened_reply_reads_as_what_was_kept_and_the_new_log(story: Story, status: GenerationStatus) -> None:
+    first = await story.write(await story.run((await story.conversation()).id), "Kept \U0001f333")
+    await story.finish(first, "Kept \U0001f333")
+    kept = await story.message(first.reply_id)
+    run = await continued(story, kept, status)
+    reply = await story.message(kept.id)
+    expected = replace(kept, status=status.of_reply(), completed_at=None, generation_id=run.id)
+    assert reply == replace(expected, text_through_seq=run.last_seq)
+    if status is GenerationStatus.QUEUED:
+        [claimed] = await story.log.claim(NODE, LEASE, Line("here", (run.model_key,), None), 1)
+        run = claimed.generation
+    await story.log.append([Append(run.id, 1, run.last_seq, (NewText(" and new", 7),))])
+    assert (await story.message(kept.id)).text == "Kept \U0001f333 and new"
+    await story.finish(await story.generation(run.id), "Kept \U0001f333 and new.")
+    reply = await story.message(kept.id)
+    assert (reply.text, reply.status, reply.first_token_at) == (
+        "Kept \U0001f333 and new.",
+        MessageStatus.COMPLETE,
+        kept.first_token_at,
+    )
+    assert (await story.generation(run.id)).text_offset == 7
+
+
+async def continued(story: Story, reply: Message, status: GenerationStatus) -> Generation:
+    async with story.conversations.writing() as writing:
+        tree = await writing.lock(story.owner, reply.conversation_id)
+        assert tree is not None
+        run_id = GenerationId(WORLD.new_id())
+        reopened = await tree.reopen(reply, run_id)
+        assert (reopened.generation_id, reopened.text, reopened.completed_at) == (run_id, reply.text, None)
+        run = replace(
+            new_generation(run_id, reopened), trigger=GenerationTrigger.CONTINUE, status=status, text_offset=7
+        )
+        begun = await tree.begin(run, NODE, LEASE)
+        await tree.activate(reopened, NOW)
+    return begun
+
+
+async def test_the_waiting_runs_of_a_conversation_are_counted(story: Story) -> None:
+    first = await story.run((await story.conversation()).id)
+    second = await story.queued(behind=first)
+    await story.queued(behind=second)
+    await story.queued()
+    async with story.conversations.writing() as writing:
+        tree = await writing.lock(story.owner, first.conversation_id)
+        assert tree is not None
+        assert await tree.waiting() == 2
+        reply = await tree.message(second.reply_id)
+        assert reply is not None
+        busy = await tree.unfinished_above(reply)
+    assert busy == await story.generation(second.id)
 
 
 async def test_activating_wakes_an_inactive_conversation_and_no_other(story: Story) -> None:

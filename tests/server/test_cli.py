@@ -83,14 +83,18 @@ def test_wrong_settings_end_every_command_with_2_and_no_traceback(tmp_path: Path
     assert [line.split(":")[0].strip() for line in done.stderr.splitlines()[1:]] == ["GUS_PROT", "GUS_PORT"]
 
 
-def test_more_than_one_worker_is_refused(gus: Gus) -> None:
-    said = gus("serve", "--workers", "2")
-    assert said.code == 1
-    assert said.err.startswith("--workers: only 1 for now.")
+@pytest.mark.parametrize("workers", ["0", "65", "many"])
+def test_a_number_of_workers_that_cannot_be_is_refused(gus: Gus, workers: str) -> None:
+    asked, set_ = gus("serve", "--workers", workers), gus("serve", WORKERS=workers)
+    assert (asked.code, "--workers" in asked.err) == (2, True)
+    assert (set_.code, "GUS_WORKERS" in set_.err) == (2, True)
 
 
-def test_a_port_in_use_is_refused_before_anything_is_started(gus: Gus, taken_port: str, tmp_path: Path) -> None:
-    said = gus("serve", PORT=taken_port)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_in_use_is_refused_before_anything_is_started(
+    gus: Gus, taken_port: str, tmp_path: Path, workers: str
+) -> None:
+    said = gus("serve", "--workers", workers, PORT=taken_port)
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith(f"gus cannot listen on 127.0.0.1:{taken_port} (")
     assert not (tmp_path / "postgres").exists()

@@ -1,0 +1,49 @@
+"""The models on offer, and one that was retired."""
+
+from decimal import Decimal
+
+from domain.model import Model, ModelCapability, ModelKey
+
+BOTH = (ModelCapability.STREAMING, ModelCapability.CONTINUE)
+
+
+def model(
+    key: str,
+    *,
+    provider: str = "here",
+    context_window: int = 65_536,
+    max_output_tokens: int | None = None,
+    capabilities: tuple[ModelCapability, ...] = BOTH,
+    output_price_per_million: Decimal = Decimal("1.5"),
+    retired: bool = False,
+    fallbacks: tuple[str, ...] = (),
+    max_concurrency: int | None = None,
+) -> Model:
+    return Model(
+        key=ModelKey(key),
+        provider=provider,
+        name_at_provider="scripted",
+        display_name=key.title(),
+        context_window=context_window,
+        max_output_tokens=max_output_tokens,
+        capabilities=frozenset(capabilities),
+        input_price_per_million=Decimal("0.25"),
+        output_price_per_million=output_price_per_million,
+        retired=retired,
+        fallbacks=tuple(map(ModelKey, fallbacks)),
+        max_concurrency=max_concurrency,
+    )
+
+
+MODELS = (
+    model("scripted"),
+    model("small", context_window=64, max_output_tokens=16),
+    model("other"),
+    model("retired", retired=True),
+    model("whole", capabilities=(ModelCapability.STREAMING,)),
+    model("scarce", provider="narrow", max_concurrency=1),
+    model("backed", provider="shaky", fallbacks=("spare", "other")),
+    model("spare", provider="steady", output_price_per_million=Decimal(30)),
+)
+PROVIDERS = sorted({model.provider for model in MODELS})
+ON_OFFER = [model.key for model in MODELS if not model.retired]
