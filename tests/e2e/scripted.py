@@ -32,6 +32,7 @@ base_url = "http://127.0.0.1:9/v1"
 key = "scripted"
 server = "scripted"
 context_window = 8192
+capabilities = ["STREAMING", "CONTINUE"]
 input_price_per_million = 0.5
 output_price_per_million = 1
 
@@ -42,6 +43,26 @@ context_window = 8192
 input_price_per_million = 0
 output_price_per_million = 0
 """
+
+
+# The same server by other names: a breaker that opens for one fault must not spoil the next.
+ALIAS = """
+[[servers]]
+name = "{name}"
+base_url = "{base_url}"
+first_token_timeout_seconds = 2
+between_tokens_timeout_seconds = 1
+
+[[models]]
+key = "{name}"
+server = "{name}"
+name = "scripted"
+context_window = 8192
+input_price_per_million = 0.5
+output_price_per_million = 1
+"""
+
+FAULTS = ("cut", "error_event", "malformed", "hang_between", "html", "error_500", "bad_request", "empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +97,8 @@ def scripted_models(folder: Path) -> Iterator[Scripted]:
         try:
             base_url = process.stdout.readline().removeprefix("listening on ").strip()
             catalogue = folder / "models.toml"
-            catalogue.write_text(CATALOGUE.format(base_url=base_url))
+            aliases = (ALIAS.format(name=fault, base_url=base_url) for fault in FAULTS)
+            catalogue.write_text("\n".join([CATALOGUE.format(base_url=base_url), *aliases]))
             yield Scripted(base_url, catalogue)
         finally:
             process.terminate()

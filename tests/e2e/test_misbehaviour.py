@@ -37,7 +37,7 @@ async def test_a_fault_is_told_in_our_words_and_the_text_is_kept(
 ) -> None:
     id = uuid4().hex
     # As slow as real ones: what a reset overtakes was never read.
-    sent = await client.send(script(id=id, words=10, fault=fault, delay_ms=20, retry_after="0.1"))
+    sent = await client.send(script(id=id, words=10, fault=fault, delay_ms=20, retry_after="0.1"), model=fault)
     events = [event async for event in client.follow_ws(sent.generation)]
     error, requests = events[-1].error, scripted.requests(id)
 
