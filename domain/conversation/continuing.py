@@ -5,17 +5,16 @@ from datetime import datetime
 
 from domain.conversation.commands import ContinueReply
 from domain.conversation.once import Moved, Once, Sent, Written, remembered
-from domain.conversation.rules import Problems
+from domain.conversation.rules import Problems, check_output
 from domain.conversation.store import ConversationStore, Draft, Tree
 from domain.errors import ConversationBusy, InputRule, NotContinuable, NotFound
-from domain.generation.entity import FinishReason, Generation, GenerationStatus, GenerationTrigger
+from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
 from domain.message import Message, MessageRole, MessageStatus, MessageStore
 from domain.model import Model, ModelCapability, Models
-from domain.text import units
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
 
@@ -71,6 +70,9 @@ class Continuations:
         self._check(command, reply)
         before = await self._cut_short(viewer, reply)
         model = self._able(reply, before)
+        problems = Problems()
+        check_output(problems, GenerationSettings(max_output_tokens=command.max_output_tokens), model, ())
+        problems.refuse()
         settings = before.settings
         if command.max_output_tokens is not None:
             settings = replace(settings, max_output_tokens=command.max_output_tokens)
@@ -127,6 +129,8 @@ class Continuations:
         now = await tree.message(plan.reply.id)
         if now is None or now.generation_id != plan.reply.generation_id or now.text != plan.reply.text:
             raise NotContinuable(now or plan.reply, "This reply has gone on meanwhile: look at `currentReply`.")
+        if busy := await tree.unfinished_above(plan.asked):
+            raise ConversationBusy(busy)
         if plan.in_place and now.child_count > 0:
             raise Moved
         if plan.in_place:
@@ -138,29 +142,18 @@ class Continuations:
 
     async def _begin(self, tree: Tree, plan: Plan, reply: Message) -> Written:
         queued = self._runs.has_line(plan.model)
-        generation = await tree.begin(
-            _generation(plan, reply, queued=queued), self._runs.node.id, self._runs.node.lease
+        run = new_run(
+            reply,
+            plan.model,
+            plan.before.settings,
+            plan.window,
+            trigger=GenerationTrigger.CONTINUE,
+            queued=queued,
+            at=plan.received_at,
+            text_offset=units(plan.reply.text),
         )
+        generation = await tree.begin(run, self._runs.node.id, self._runs.node.lease)
         conversation = await tree.activate(reply, plan.received_at)
         sent = Sent(conversation, plan.asked, reply, generation, replayed=False)
         request = plan.window.request(plan.model, generation.settings)
         return Written(sent, None if queued else Order(generation, plan.model, request, kept=plan.reply.text))
-
-
-def _generation(plan: Plan, reply: Message, *, queued: bool) -> Generation:
-    assert reply.generation_id is not None
-    return Generation(
-        id=reply.generation_id,
-        conversation_id=reply.conversation_id,
-        owner_id=reply.owner_id,
-        reply_id=reply.id,
-        trigger=GenerationTrigger.CONTINUE,
-        status=GenerationStatus.QUEUED if queued else GenerationStatus.RUNNING,
-        model_key=plan.model.key,
-        requested_model_key=plan.model.key,
-        settings=replace(plan.before.settings, max_output_tokens=plan.window.output_tokens),
-        estimated_input_tokens=plan.window.estimated_tokens,
-        queued_at=plan.received_at,
-        started_at=None if queued else plan.received_at,
-        text_offset=units(plan.reply.text),
-    )

@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from domain.conversation.commands import Command, fingerprint
 from domain.conversation.entity import Conversation
 from domain.conversation.service import made_and_deleted, recall
 from domain.conversation.store import ConversationStore, Remembered
-from domain.generation.entity import Generation
+from domain.generation.entity import Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
+from domain.generation.window import Window
 from domain.message import Message, MessageStore
+from domain.model import Model
 from domain.user import Viewer
 from domain.world import ConversationId, GenerationId, MessageId
 
@@ -106,6 +109,38 @@ def remembered(
 ) -> Remembered:
     ids = {"conversation": conversation_id, "userMessage": said, "reply": reply, "generation": generation}
     return Remembered(fingerprint(command), dict(ids))
+
+
+def new_run(
+    reply: Message,
+    model: Model,
+    settings: GenerationSettings,
+    window: Window,
+    *,
+    trigger: GenerationTrigger,
+    queued: bool,
+    at: datetime,
+    waits_for: GenerationId | None = None,
+    text_offset: int = 0,
+) -> Generation:
+    """The run that will write `reply`, accepted `at`."""
+    assert reply.generation_id is not None
+    return Generation(
+        id=reply.generation_id,
+        conversation_id=reply.conversation_id,
+        owner_id=reply.owner_id,
+        reply_id=reply.id,
+        trigger=trigger,
+        status=GenerationStatus.QUEUED if queued else GenerationStatus.RUNNING,
+        model_key=model.key,
+        requested_model_key=model.key,
+        settings=replace(settings, model=model.key, max_output_tokens=window.output_tokens),
+        estimated_input_tokens=window.estimated_tokens,
+        queued_at=at,
+        started_at=None if queued else at,
+        waits_for=waits_for,
+        text_offset=text_offset,
+    )
 
 
 async def _uninterrupted(work: Coroutine[None, None, T]) -> T:

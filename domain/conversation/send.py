@@ -9,12 +9,12 @@ from typing import Protocol
 
 from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
 from domain.conversation.entity import Conversation
-from domain.conversation.once import Moved, Once, Sent, Written, remembered
+from domain.conversation.once import Moved, Once, Sent, Written, new_run, remembered
 from domain.conversation.rules import LIMITS, Problems, check_output, check_settings
 from domain.conversation.service import check_new, opened
 from domain.conversation.store import ConversationStore, Draft, Tree, Writing
 from domain.errors import ConversationBusy, InputRule, NotFound, StaleBranch
-from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
+from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationTrigger
 from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
@@ -175,7 +175,17 @@ class Sends:
         queued = ahead is not None or self._runs.has_line(plan.model)
         reply = replace(reply, status=MessageStatus.PENDING if queued else MessageStatus.STREAMING)
         user_message, answer = await tree.add([said, reply], parent)
-        run = _generation(plan, answer, ahead, queued=queued)
+        waits_for = ahead.id if ahead else None
+        run = new_run(
+            answer,
+            plan.model,
+            plan.settings,
+            plan.window,
+            trigger=GenerationTrigger.SEND,
+            queued=queued,
+            at=plan.received_at,
+            waits_for=waits_for,
+        )
         generation = await tree.begin(run, self._runs.node.id, self._runs.node.lease)
         conversation = await tree.activate(answer, plan.received_at)
         sent = Sent(conversation, user_message, answer, generation, replayed=False)
@@ -228,25 +238,6 @@ async def _ahead(tree: Tree, plan: Plan, parent: Message | None) -> Generation |
     if plan.command.on_busy is not BusyPolicy.ENQUEUE or await tree.waiting() >= MOST_WAITING:
         raise ConversationBusy(busy)
     return busy
-
-
-def _generation(plan: Plan, reply: Message, ahead: Generation | None, *, queued: bool) -> Generation:
-    assert reply.generation_id is not None
-    return Generation(
-        id=reply.generation_id,
-        conversation_id=reply.conversation_id,
-        owner_id=reply.owner_id,
-        reply_id=reply.id,
-        trigger=GenerationTrigger.SEND,
-        status=GenerationStatus.QUEUED if queued else GenerationStatus.RUNNING,
-        model_key=plan.model.key,
-        requested_model_key=plan.model.key,
-        settings=replace(plan.settings, model=plan.model.key, max_output_tokens=plan.window.output_tokens),
-        estimated_input_tokens=plan.window.estimated_tokens,
-        queued_at=plan.received_at,
-        started_at=None if queued else plan.received_at,
-        waits_for=ahead.id if ahead else None,
-    )
 
 
 def _new_settings(command: SendMessage) -> GenerationSettings:

@@ -11,7 +11,7 @@ from domain.errors import ContextTooLarge, GenerationErrorCode, ModelFailure
 from domain.generation.circuit import Circuits
 from domain.generation.entity import AttemptOutcome, ProviderAttempt
 from domain.generation.prepare import Order, Preparation
-from domain.model import AnswerEnd, Model, Models, Piece
+from domain.model import AnswerEnd, Model, ModelCapability, Models, Piece
 from domain.world import World
 
 MOST_ATTEMPTS = 20
@@ -75,8 +75,12 @@ class Asking:
         """The model with its fallbacks once each; without any, the model several times."""
         model = self._order.model
         others = [self._models.find(key) for key in model.fallbacks]
-        fallbacks = [other for other in others if other is not None and not other.retired]
+        fallbacks = [other for other in others if other is not None and self._can_answer(other)]
         return [model, *fallbacks] if fallbacks else [model] * self._policy.tries
+
+    def _can_answer(self, model: Model) -> bool:
+        able = not self._order.request.continues or ModelCapability.CONTINUE in model.capabilities
+        return able and not model.retired
 
     async def _turn_to(self, model: Model) -> bool:
         """False: its window is too small, or there is nothing left to answer."""

@@ -6,8 +6,16 @@ from datetime import timedelta
 from typing import Protocol
 
 from domain.errors import BadCursor, Unavailable, UnknownId
-from domain.generation.entity import Generation
-from domain.generation.log import GenerationSnapshot, GenerationStore, LogEntry, Slice, TokenLog, Want
+from domain.generation.entity import FinishReason, Generation
+from domain.generation.log import (
+    GenerationFinished,
+    GenerationSnapshot,
+    GenerationStore,
+    LogEntry,
+    Slice,
+    TokenLog,
+    Want,
+)
 from domain.generation.wakes import Wakes, wait_at_most
 from domain.generation.writer import LogWriter
 from domain.message import Message
@@ -93,6 +101,9 @@ class Followers:
                 if found is None:
                     return
                 for entry in found.entries:
+                    if isinstance(entry, GenerationFinished) and entry.finish_reason is FinishReason.CANCELLED:
+                        # The conversation was deleted: there is no reply left to show.
+                        return
                     yield entry
                     cursor = entry.seq
                 if found.ended and cursor >= found.last_seq:

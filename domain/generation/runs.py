@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from domain.errors import ContextTooLarge, GenerationErrorCode, ServerDraining, Unavailable
@@ -20,6 +22,8 @@ from domain.generation.writer import LogWriter
 from domain.model import Model, Models, Usage, UsageSource
 from domain.user import Viewer
 from domain.world import GenerationId, NodeId, World
+
+T = TypeVar("T")
 
 logger = logging.getLogger("gus.runs")
 
@@ -218,7 +222,7 @@ class Runs:
     async def _prepare_and_play(self, claimed: Claimed) -> None:
         generation = claimed.generation
         try:
-            order = await self._prepared(generation)
+            order = await _patiently(partial(self._preparation.order, generation))
         except ContextTooLarge:
             await self._end(generation, GenerationErrorCode.CONTEXT_TOO_LARGE)
             return
@@ -235,13 +239,6 @@ class Runs:
             run.stop(claimed.stop)
         await run.play()
 
-    async def _prepared(self, generation: Generation) -> Order | None:
-        while True:
-            try:
-                return await self._preparation.order(generation)
-            except Unavailable as outage:
-                await asyncio.sleep(outage.retry_after)
-
     async def _interrupt(self, generation: Generation) -> None:
         """Its process is dead. What was committed was shown, and is kept."""
         entries = await read_all(self._log, generation.id)
@@ -254,10 +251,20 @@ class Runs:
 
     async def _end(self, generation: Generation, code: GenerationErrorCode) -> None:
         error = GenerationError(code, retryable=False)
-        await self._finish(generation, Ending(GenerationStatus.FAILED, FinishReason.ERROR, "", error=error))
+        kept = await _patiently(partial(self._preparation.kept, generation))
+        await self._finish(generation, Ending(GenerationStatus.FAILED, FinishReason.ERROR, kept, error=error))
 
     async def _finish(self, generation: Generation, ending: Ending) -> None:
         model = self._models.recorded(generation.model_key)
         if await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq):
             self.call_next()
         self._wakes.wake([generation.id, generation.conversation_id, generation.owner_id])
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Through an outage of the database."""
+    while True:
+        try:
+            return await read()
+        except Unavailable as outage:
+            await asyncio.sleep(outage.retry_after)
