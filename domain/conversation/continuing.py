@@ -4,17 +4,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.conversation.commands import ContinueReply
-from domain.conversation.once import Moved, Once, Sent, Written, remembered
+from domain.conversation.once import Moved, Once, Sent, Written, new_run, remembered
 from domain.conversation.rules import Problems, check_output
 from domain.conversation.store import ConversationStore, Draft, Tree
 from domain.errors import ConversationBusy, InputRule, NotContinuable, NotFound
-from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus
+from domain.generation.entity import FinishReason, Generation, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
 from domain.message import Message, MessageRole, MessageStatus, MessageStore
 from domain.model import Model, ModelCapability, Models
+from domain.text import units
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
 
