@@ -8,7 +8,7 @@ from domain.conversation.once import Moved, Once, Sent, Written, new_run, rememb
 from domain.conversation.rules import Problems, check_output
 from domain.conversation.store import ConversationStore, Draft, Tree
 from domain.errors import ConversationBusy, InputRule, NotContinuable, NotFound
-from domain.generation.entity import FinishReason, Generation, GenerationStatus, GenerationTrigger
+from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
