@@ -24,6 +24,8 @@ MOST_IDS = 100
 MOST_WAITING = 10_000
 RECONNECT_SECONDS = 1.0
 QUIET = timedelta(seconds=15)
+# The last is what a connection says that was cut between two statements.
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +58,7 @@ class Notices:
             try:
                 async with _connected(self._url) as connection:
                     await work(connection)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _LOST as error:
                 log.warning("wake-ups between processes are interrupted", error_type=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
 

@@ -155,6 +155,7 @@ class Continuations:
         )
         generation = await tree.begin(run, self._runs.node.id, self._runs.node.lease)
         conversation = await tree.activate(reply, plan.received_at)
+        reply = replace(reply, status=generation.status.of_reply())
         sent = Sent(conversation, plan.asked, reply, generation, replayed=False)
         request = plan.window.request(plan.model, generation.settings)
         return Written(sent, None if queued else Order(generation, plan.model, request, kept=plan.reply.text))

@@ -223,6 +223,7 @@ class Run:
             return
         if ending.finish_reason is FinishReason.SERVER_LOST and not self._delivered:
             await self._log.give_back(self._order.generation)
+            self._on_awaited()
             return
         if self._out.failure is not None:
             logger.error("deltas could not be stored", exc_info=self._out.failure)

@@ -211,11 +211,16 @@ class Runs:
             taken = await self._log.take(generation_id, self.node.id, self.node.lease, own=own)
             if taken is not None and taken.generation.delivered:
                 await self._interrupt(taken.generation)
+            elif taken is not None and self.has_line(self._models.recorded(taken.generation.model_key)):
+                # Its place in the line was its dead owner's: it starts over in its turn.
+                await self._log.give_back(taken.generation)
+                self.call_next()
             elif taken is not None:
                 self._resume(taken)
 
     def _resume(self, claimed: Claimed) -> None:
         """A run that is stored only: its order is made anew."""
+        self._wakes.wake([claimed.generation.id])
         if self._tasks is not None:
             self._own(claimed.generation.id, None, self._tasks.create_task(self._prepare_and_play(claimed)))
 

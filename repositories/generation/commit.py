@@ -48,12 +48,18 @@ SELECT id, attempt, CASE WHEN taken THEN last ELSE last_seq END AS last_seq, CAS
 FROM held
 """
 
+# Who waits for a run that is stopped before its turn waits for the one before that.
 # Nothing is told of a deleted conversation after its deletion. The end of a run that held a slot calls all who wait for
 # one: storage does not know which models share a line.
 _FINISH = """
 WITH run AS (
-  SELECT id, line, greatest(now(), queued_at) AS at FROM generations
-  WHERE id = $1 AND attempt = $2 AND last_seq = $3 AND ended_at IS NULL FOR NO KEY UPDATE
+  SELECT g.id, g.line, greatest(now(), g.queued_at) AS at,
+    (SELECT id FROM generations WHERE id = g.waits_for AND ended_at IS NULL) AS still_ahead
+  FROM generations g
+  WHERE g.id = $1 AND g.attempt = $2 AND g.last_seq = $3 AND g.ended_at IS NULL FOR NO KEY UPDATE OF g
+), moved_up AS (
+  UPDATE generations g SET waits_for = run.still_ahead
+  FROM run WHERE g.waits_for = run.id AND g.status = 'QUEUED' AND run.still_ahead IS NOT NULL
 ), written AS (
   INSERT INTO generation_events (generation_id, seq, at, kind, position, detail)
   SELECT run.id, $3 + e.n, now(), e.kind, e.position, e.detail
@@ -80,8 +86,9 @@ WITH run AS (
   SELECT ended.conversation_id, c.event_seq, clock_timestamp(), $24::smallint, ended.reply_id, ended.id, ended.owner_id
   FROM ended, conversation c WHERE c.deleted_at IS NULL
 )
-SELECT EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED' AND q.waits_for = run.id)
-  OR (run.line IS NOT NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED')) AS awaited
+SELECT (
+    run.still_ahead IS NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED' AND q.waits_for = run.id)
+  ) OR (run.line IS NOT NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED')) AS awaited
 FROM run
 """
 

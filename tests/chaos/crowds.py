@@ -68,10 +68,14 @@ async def _again(trial: Trial, tasks: Sequence["asyncio.Task[None]"], watchers: 
     seen = [len(watcher.seen) for watcher in watchers]
     began = time.monotonic()
     again = [asyncio.create_task(at_most(watcher)) for watcher in watchers]
-    while any(len(watcher.seen) <= before for watcher, before in zip(watchers, seen, strict=True)):
+    while not all(_told_again(*each) for each in zip(watchers, seen, strict=True)):
         await asyncio.sleep(0.02)
     trial.measure("all told again after s", time.monotonic() - began)
     await asyncio.gather(*again)
+
+
+def _told_again(watcher: Watcher, before: int) -> bool:
+    return watcher.ended or len(watcher.seen) > before
 
 
 async def not_reading(trial: Trial) -> None:

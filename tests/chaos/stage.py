@@ -51,7 +51,7 @@ output_price_per_million = 0
 """
 
 # What a process must not have to say, whatever is done to it.
-COMPLAINTS = ("Traceback (most recent call last)", "operation_failed", "could not be ended", "a run broke", "[error")
+COMPLAINTS = ("[error", "[critical", "Exception ignored", "Fatal Python error")
 
 
 class Process:

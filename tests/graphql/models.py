@@ -43,6 +43,7 @@ MODELS = (
     model("whole", capabilities=(ModelCapability.STREAMING,)),
     model("scarce", provider="narrow", max_concurrency=1),
     model("backed", provider="shaky", fallbacks=("spare", "other")),
+    model("frail", provider="shaky", fallbacks=("whole",)),
     model("spare", provider="steady", output_price_per_million=Decimal(30)),
 )
 PROVIDERS = sorted({model.provider for model in MODELS})

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
 import strawberry
 
 from server.compose import Gus
@@ -240,9 +239,7 @@ async def test_what_a_model_may_say_bounds_a_continuation_too(ada: FrontEnd, gus
     assert [(problem["rule"], problem["limit"]) for problem in refused["problems"]] == [("OUT_OF_RANGE", 16)]
 
 
-async def test_unknown_malformed_and_foreign_replies_are_answered_alike(
-    ada: FrontEnd, bob: FrontEnd, gus: Gus
-) -> None:
+async def test_unknown_malformed_and_foreign_replies_are_answered_alike(ada: FrontEnd, bob: FrontEnd, gus: Gus) -> None:
     theirs = (await bob.said(CUT))["reply"]["id"]
     for reply in (theirs, UNKNOWN["Message"], UNKNOWN["Conversation"], *MALFORMED):
         assert await unchanged(gus, ada.go_on(reply)) == {

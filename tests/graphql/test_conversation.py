@@ -5,7 +5,7 @@ from typing import Any
 from domain.world import RealWorld
 from repositories.conversation.store import SqlConversations
 from server.compose import Gus
-from tests.graphql.documents import DELETE
+from tests.graphql.documents import DELETE, FOLLOW
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.graphql.rows import contents, counts, unchanged
@@ -157,3 +157,12 @@ async def test_a_deleted_conversation_is_purged_whole(ada: FrontEnd, gus: Gus) -
 async def until_ended(gus: Gus) -> None:
     while await gus.database.fetch("SELECT 1 FROM generations WHERE ended_at IS NULL"):
         pass
+
+
+async def test_the_stream_of_a_deleted_conversation_completes_without_an_end(ada: FrontEnd) -> None:
+    sent = await ada.send(script(words=9, after=3, fault="hang_between"))
+    before = await ada.heard(sent["generation"]["id"])
+    async with ada.following(sent["generation"]["id"], before[-1]["seq"]) as stream:
+        await deleted(ada, sent["conversation"]["id"])
+        assert [event async for event in stream] == []
+    assert await ada.stream_refused(FOLLOW, generation=sent["generation"]["id"]) == ["NOT_FOUND"]

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.graphql.asked import told
 from tests.graphql.documents import EVENTS, FOLLOW
-from tests.graphql.front_end import FrontEnd, script
+from tests.graphql.front_end import FrontEnd, here, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.model_server import ModelServer
 
@@ -110,6 +111,34 @@ async def test_what_the_model_thinks_aloud_is_kept_apart(ada: FrontEnd) -> None:
     ]
     assert "".join(event["text"] for event in thought) == "r1 r2 "
     assert thought[0]["offset"] == 0
+
+
+async def test_what_the_model_thinks_in_a_block_is_never_text(ada: FrontEnd, model_server: ModelServer) -> None:
+    sent = await ada.said(script(words=3, think=4, delay_ms=5))
+    run = await run_of(ada, sent)
+    assert (run["reply"]["text"], run["reply"]["reasoning"]) == (model_server.seen[0].text, "t1 t2 t3 t4 ")
+    events = await ada.followed(sent["generation"]["id"])
+    for kind, whole in (("TextDelta", run["reply"]["text"]), ("ReasoningDelta", run["reply"]["reasoning"])):
+        said = ""
+        for delta in (event for event in events if event["__typename"] == kind):
+            assert delta["offset"] == len(said)
+            said += delta["text"]
+        assert said == whole
+
+
+async def test_what_was_thought_is_not_told_to_the_model_again(ada: FrontEnd, model_server: ModelServer) -> None:
+    sent = await ada.said(script(words=1, think=2))
+    await ada.said("And?", **here(sent))
+    assert told(model_server) == [script(words=1, think=2), model_server.seen[0].text, "And?"]
+
+
+async def test_what_a_stop_takes_back_is_text_and_no_thought(ada: FrontEnd) -> None:
+    sent = await ada.send(script(words=9, after=3, think=2, fault="hang_between"))
+    await ada.heard(sent["generation"]["id"])
+    await ada.stop(sent["generation"]["id"], 0)
+    await ada.followed(sent["generation"]["id"])
+    reply = (await run_of(ada, sent))["reply"]
+    assert (reply["text"], reply["reasoning"]) == ("", "t1 t2 ")
 
 
 async def test_a_subscription_replays_from_the_start_and_ends_with_the_final_truth(

@@ -53,7 +53,9 @@ async def test_the_name_of_a_key_that_cannot_be_stored_is_a_problem_of_the_input
         assert forbidden(refused) == [["input", "name"]]
 
 
-async def test_a_text_of_the_greatest_length_can_be_sent_unless_it_is_too_large_for_the_transport(ada: FrontEnd) -> None:
+async def test_a_text_of_the_greatest_length_can_be_sent_unless_it_is_too_large_for_the_transport(
+    ada: FrontEnd,
+) -> None:
     for text in ("x" * 500_000, "😀" * 250_000, "木" * 340_000):
         assert (await ada.send(text))["__typename"] == "ContextTooLarge"
     # 1.5 MB of UTF-8, where a body may have 1 MiB.

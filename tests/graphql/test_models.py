@@ -32,7 +32,9 @@ async def test_models_on_offer_are_as_configured_without_the_retired(visitor: Fr
     }
     assert [model["key"] for model in models] == ON_OFFER
     assert [model["key"] for model in models if model["maxOutputTokens"] == 16] == ["small"]
-    assert [model["fallbacks"] for model in models if model["key"] == "backed"] == [[{"key": "spare"}, {"key": "other"}]]
+    assert [model["fallbacks"] for model in models if model["key"] == "backed"] == [
+        [{"key": "spare"}, {"key": "other"}]
+    ]
 
 
 async def test_a_models_health_is_its_servers(ada: FrontEnd, model_server: ModelServer) -> None:

@@ -72,13 +72,14 @@ async def test_places_fall_as_those_before_start(ada: FrontEnd) -> None:
 async def test_nobody_sits_through_the_whole_queue_of_another(
     ada: FrontEnd, bob: FrontEnd, model_server: ModelServer
 ) -> None:
-    first = await ada.send(script(words=1, first_delay_ms=300), **SCARCE)
+    first = await ada.send(HANGS, **SCARCE)
     await started(ada, first)
     hers = [await ada.send(script(words=1, id=f"ada {number}"), **SCARCE) for number in range(3)]
     his = await bob.send(script(words=1, id="bob"), **SCARCE)
+    await ada.stop(first["generation"]["id"])
     for sent in hers:
         await ada.followed(sent["generation"]["id"])
-    assert [seen.script.id for seen in model_server.seen][1:] == ["bob", "ada 0", "ada 1", "ada 2"]
+    assert [seen.script.id for seen in model_server.seen][1:] == ["ada 0", "bob", "ada 1", "ada 2"]
     assert (await bob.followed(his["generation"]["id"]))[-1]["status"] == "COMPLETED"
 
 
@@ -152,3 +153,18 @@ async def test_a_continuation_that_is_stopped_while_it_waits_keeps_the_text(
     await ada.stop(on["generation"]["id"])
     end = (await ada.followed(on["generation"]["id"]))[-1]
     assert (end["status"], end["reply"]["text"]) == ("STOPPED", model_server.seen[0].text)
+
+
+async def test_a_continuation_that_does_not_fit_when_its_turn_comes_fails_and_keeps_the_text(
+    ada: FrontEnd, gus: Gus, model_server: ModelServer
+) -> None:
+    sent = await ada.said(script(words=30, finish="length"), **SCARCE)
+    other = await ada.send(HANGS, **SCARCE)
+    await started(ada, other)
+    on = await ada.go_on(sent["reply"]["id"])
+    # As after a restart with a smaller window.
+    await gus.database.execute("UPDATE generations SET model_key = 'small' WHERE status = 'QUEUED'")
+    await ada.stop(other["generation"]["id"])
+    end = (await ada.followed(on["generation"]["id"]))[-1]
+    assert (end["status"], end["error"]["code"]) == ("FAILED", "CONTEXT_TOO_LARGE")
+    assert end["reply"]["text"] == model_server.seen[0].text

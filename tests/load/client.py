@@ -1,7 +1,6 @@
 """A front end that costs little: sends over HTTP, follows over graphql-transport-ws, and counts what it was told."""
 
 import time
-from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,50 +44,54 @@ class Message(msgspec.Struct):
     payload: msgspec.Raw = msgspec.Raw()
 
 
+class Delta(msgspec.Struct):
+    content: str = ""
+
+
+class Choice(msgspec.Struct):
+    delta: Delta
+
+
+class Chunk(msgspec.Struct):
+    choices: list[Choice]
+
+
 _message = msgspec.json.Decoder(Message)
 _payload = msgspec.json.Decoder(Payload)
 
 
 @dataclass(slots=True)
 class Delivered:
-    """Every word that reached a client of one run: when, and how long after the model wrote it. And in how many frames."""
+    """How long after the model wrote it each word reached a client, and in how many frames they came."""
 
-    at: "array[float]" = field(default_factory=lambda: array("d"))
-    age_ms: "array[float]" = field(default_factory=lambda: array("d"))
-    frames_at: "array[float]" = field(default_factory=lambda: array("d"))
+    age_ms: list[float] = field(default_factory=list)
+    frames: int = 0
 
     def take(self, text: str) -> None:
-        at, now = time.monotonic(), now_ticks()
-        self.frames_at.append(at)
-        for word in text.split():
-            self.at.append(at)
-            self.age_ms.append(age_ms(word, now))
+        now = now_ticks()
+        self.frames += 1
+        self.age_ms.extend(age_ms(word, now) for word in text.split())
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One reply. Times are of the monotonic clock."""
+    """Seconds to a reply's first word: since its question was sent, and since it was subscribed to."""
 
-    asked_at: float
-    subscribed_at: float
-    first_at: float
+    since_sent: float
+    since_subscribed: float
 
 
 class FrontEnd:
     """One user's tab: an HTTP client and one socket, which follows one reply at a time."""
 
-    def __init__(self, session: aiohttp.ClientSession, origin: str, key: str) -> None:
-        self._session, self._url = session, f"{origin}/graphql"
-        self._headers = {"Authorization": f"Bearer {key}"}
-        self._socket: aiohttp.ClientWebSocketResponse
-
-    async def connect(self) -> None:
-        self._socket = await self._session.ws_connect(self._url, protocols=["graphql-transport-ws"], max_msg_size=0)
-        await self._socket.send_json({"type": "connection_init", "payload": self._headers})
-        assert (await self._hear()).type == "connection_ack"
-
-    async def close(self) -> None:
-        await self._socket.close()
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        socket: aiohttp.ClientWebSocketResponse,
+        url: str,
+        headers: dict[str, str],
+    ) -> None:
+        self._session, self._socket, self._url, self._headers = session, socket, url, headers
 
     async def send(self, words: int) -> str:
         """The generation's id."""
@@ -101,42 +104,43 @@ class FrontEnd:
         generation: str = sent["generation"]["id"]
         return generation
 
-    async def subscribe(self, generation: str) -> str:
-        name = uuid4().hex[:8]
-        payload = {"query": FOLLOW, "variables": {"generation": generation, "after": 0}}
-        await self._socket.send_json({"id": name, "type": "subscribe", "payload": payload})
-        return name
-
-    async def hear_start(self) -> None:
-        """Of a subscription whose model is silent: all that it will hear."""
+    async def hear_silence(self, generation: str) -> None:
+        """Of a run whose model is silent: its start is all that will come."""
+        await self._subscribe(generation)
         assert (await self._next()).kind == "GenerationStarted"
 
     async def ask(self, words: int, delivered: Delivered) -> Heard:
         """To the end, and checks that nothing is missing: neither on the way nor in what is stored."""
-        asked_at, already = time.monotonic(), len(delivered.at)
+        asked_at = time.monotonic()
         generation = await self.send(words)
         subscribed_at = time.monotonic()
-        await self.subscribe(generation)
-        text = await self._read_text(delivered)
+        await self._subscribe(generation)
+        text, first_at = await self._read_text(delivered)
         assert len(text.split()) == words, f"{len(text.split())} of {words} words came"
         assert (await self._hear()).type == "complete"
-        return Heard(asked_at, subscribed_at, delivered.at[already])
+        return Heard(first_at - asked_at, first_at - subscribed_at)
 
-    async def _read_text(self, delivered: Delivered) -> str:
-        parts, length, seq = [], 0, 0
+    async def _subscribe(self, generation: str) -> None:
+        payload = {"query": FOLLOW, "variables": {"generation": generation, "after": 0}}
+        await self._socket.send_json({"id": uuid4().hex[:8], "type": "subscribe", "payload": payload})
+
+    async def _read_text(self, delivered: Delivered) -> tuple[str, float]:
+        """With the time of its first word."""
+        text, seq, first_at = "", 0, 0.0
         while True:
             event = await self._next()
             assert event.seq == seq + 1, f"{event.seq} follows {seq}"
             seq = event.seq
             if event.kind == "TextDelta":
-                assert event.offset == length
+                assert event.offset == len(text)
+                first_at = first_at or time.monotonic()
                 delivered.take(event.text)
-                parts.append(event.text)
-                length += len(event.text)
+                text += event.text
             elif event.kind == "GenerationFinished":
-                text = "".join(parts)
-                assert event.status == "COMPLETED" and event.reply is not None and event.reply.text == text
-                return text
+                assert event.status == "COMPLETED"
+                assert event.reply is not None
+                assert event.reply.text == text
+                return text, first_at
 
     async def _next(self) -> Event:
         message = await self._hear()
@@ -154,16 +158,27 @@ class FrontEnd:
 
 
 @asynccontextmanager
+async def opened_front_end(session: aiohttp.ClientSession, origin: str, key: str) -> AsyncIterator[FrontEnd]:
+    authorization = {"Authorization": f"Bearer {key}"}
+    async with session.ws_connect(f"{origin}/graphql", protocols=["graphql-transport-ws"], max_msg_size=0) as socket:
+        await socket.send_json({"type": "connection_init", "payload": authorization})
+        assert "connection_ack" in await socket.receive_str()
+        yield FrontEnd(session, socket, f"{origin}/graphql", authorization)
+
+
+@asynccontextmanager
 async def opened_session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as session:
         yield session
 
 
-async def ask_model(session: aiohttp.ClientSession, model: str, words: int) -> float:
+async def ask_model(session: aiohttp.ClientSession, model: str, words: int, delivered: Delivered) -> float:
     """Straight, without any server between: seconds to the first word, and read to the end."""
     began, first = time.monotonic(), 0.0
     body = {"model": "timed", "stream": True, "messages": [{"role": "user", "content": f'{{"words": {words}}}'}]}
     async with session.post(f"{model}/v1/chat/completions", json=body) as response:
-        async for _ in response.content:
-            first = first or time.monotonic() - began
+        async for line in response.content:
+            if b'"content"' in line:
+                first = first or time.monotonic() - began
+                delivered.take(msgspec.json.decode(line.removeprefix(b"data: "), type=Chunk).choices[0].delta.content)
     return first

@@ -12,7 +12,7 @@ import uvloop
 
 from tests.load.words import word_now
 
-PACE_SECONDS = 1 / 50
+WORDS_PER_SECOND = 50
 # What a model thinks before its first word, so that who asks has time to subscribe.
 FIRST_SECONDS = 0.1
 
@@ -65,7 +65,7 @@ class _Connection(asyncio.Protocol):
         if not self._left:
             self._end()
             return
-        self._at += PACE_SECONDS
+        self._at += 1 / WORDS_PER_SECOND
         self._next = self._loop.call_at(self._at, self._say)
 
     def _end(self) -> None:

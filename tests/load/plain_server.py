@@ -131,7 +131,7 @@ def create_app() -> Litestar:
 
     @strawberry.type
     class Mutation:
-        @strawberry.mutation(graphql_type=SendMessageResult)
+        @strawberry.mutation(graphql_type=SendMessageResult)  # type: ignore[untyped-decorator]  # as Strawberry declares it
         async def send_message(self, input: SendMessageInput) -> SendMessageSuccess:
             generation = strawberry.ID(chat.send(input.text))
             return SendMessageSuccess(

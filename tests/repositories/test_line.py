@@ -197,6 +197,22 @@ async def test_who_is_asked_to_stop_has_its_turn_at_once_and_takes_no_slot(story
     assert ids(await claim(story)) == [patient.id]
 
 
+async def test_behind_a_run_that_is_stopped_before_its_turn_one_waits_for_those_before_it(story: Story) -> None:
+    first = await story.run((await story.conversation()).id)
+    doomed = await story.queued(behind=first)
+    third = await story.queued(behind=doomed)
+    await story.log.ask_to_stop(story.owner, doomed.id, StopRequest(None))
+    [stopped] = await claim(story, NO_LIMIT)
+    assert not await story.end(stopped, "")
+    assert await claim(story, NO_LIMIT) == []
+    assert (await story.generation(third.id)).waits_for == first.id
+    await a_second_passes(story)
+    await claim(story, NO_LIMIT)
+    assert await places(story, [third]) == [1]
+    assert await story.end(first, "")
+    assert ids(await claim(story, NO_LIMIT)) == [third.id]
+
+
 async def test_the_queue_of_a_deleted_conversation_is_cancelled(story: Story) -> None:
     first = await queued(story)
     await claim(story)
