@@ -24,7 +24,8 @@ def excerpt(text: str, limit_units: int) -> str:
 
 def is_blank(text: str) -> bool:
     """Nothing in it can be seen: white space, controls and format characters only."""
-    return all(category(character)[0] in "ZC" for character in text)
+    # Not what is merely unassigned (Cn: an emoji newer than our Unicode tables) or private (Co: icons of a font).
+    return all(category(character) in {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"} for character in text)
 
 
 def storable(text: str) -> bool:

@@ -90,6 +90,7 @@ class ConversationRow(Model):
 class EventKind(IntEnum):
     """conversation_events.kind"""
 
+    OPENED = 0
     MESSAGE_ADDED = 1
     BRANCH_SELECTED = 2
     REPLY_STARTED = 3

@@ -166,9 +166,9 @@ async def leaves(
 
 
 async def active_generation(root: strawberry.Parent[Conversation], info: Info) -> Generation | None:
-    leaf = await active_leaf(root, info)
-    run = await info.context.loaders.generation.load(leaf.generation_id) if leaf and leaf.generation_id else None
-    return run if run is not None and run.ended_at is None else None
+    if root.active_leaf_id is None:
+        return None
+    return await info.context.services.generations.writing(info.context.viewer, root.active_leaf_id)
 
 
 async def conversation_events(

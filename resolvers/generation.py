@@ -11,13 +11,13 @@ import strawberry
 from domain.conversation.entity import Conversation
 from domain.errors import BadPage, UnknownId
 from domain.generation.entity import Generation, GenerationError, GenerationSettings
+from domain.generation.follow import LogPage
 from domain.generation.log import (
     Entry,
     GenerationFinished,
     GenerationSnapshot,
     GenerationStarted,
     LogEntry,
-    Slice,
     Stopping,
     TextDelta,
 )
@@ -31,7 +31,7 @@ MOST_EVENTS = 500
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    events: tuple[LogEntry, ...]
+    events: tuple[LogEntry | GenerationSnapshot, ...]
     next_after: int
     terminal: bool
 
@@ -71,7 +71,7 @@ async def events(
 ) -> EventPage:
     if not 1 <= first <= MOST_EVENTS:
         raise BadPage(f"`first` goes from 1 to {MOST_EVENTS} here.")
-    found = there(await info.context.services.generations.events(root, after, first))
+    found = there(await info.context.services.generations.events(info.context.viewer, root, after, first))
     return _page(found, max(after, 0))
 
 
@@ -148,6 +148,6 @@ def already_ended(root: strawberry.Parent[Stopping]) -> bool:
     return root.already
 
 
-def _page(found: Slice, after: int) -> EventPage:
+def _page(found: LogPage, after: int) -> EventPage:
     next_after = found.entries[-1].seq if found.entries else after
     return EventPage(found.entries, next_after, terminal=found.ended and next_after >= found.last_seq)

@@ -59,7 +59,7 @@ class Conversation(Node):
     active_generation = strawberry.field(
         resolver=resolve.active_generation,
         graphql_type=GenerationRef | None,
-        description="The run that writes the active leaf, queued or running.",
+        description="The run that writes the path down to the active leaf, queued or running: the nearest of them.",
     )
     event_seq: int = strawberry.field(
         description="Read it with the conversation and pass it to `conversationEvents(after:)`: nothing is missed in between."

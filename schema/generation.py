@@ -72,7 +72,9 @@ class Generation(Node):
     started_at: datetime | None = strawberry.field(description="When it began.")
     first_token_at: datetime | None = strawberry.field(description="When its first token was stored.")
     ended_at: datetime | None = strawberry.field(description="Set exactly when it has ended.")
-    queue_position: int | None = strawberry.field(description="1 for the next to start; null unless QUEUED.")
+    queue_position: int | None = strawberry.field(
+        description="1 for the next to start; null unless QUEUED, and for a moment after the send."
+    )
     latency_ms: int | None = strawberry.field(description="From acceptance to end; null until then.")
     time_to_first_token_ms: int | None = strawberry.field(
         description="From acceptance to the first token; null until then."

@@ -89,13 +89,13 @@ async def _assemble(
     services = Services(
         users=Users(SqlUsers(database), world, settings.secret_key),
         models=models,
-        conversations=Conversations(conversations, models, runs, world),
+        conversations=Conversations(conversations, models, runs, wakes, world),
         sends=Sends(conversations, messages, once, models=models, runs=runs, following=followers, world=world),
         continuations=Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world),
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
         messages=Messages(messages),
-        generations=Generations(generations, log, followers, runs, preparation),
+        generations=Generations(generations, log, followers, runs, preparation, messages),
     )
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     await stack.enter_async_context(_in_background(writer.run(), reader.run(), upkeep.run(), notices.run(wakes.hear)))

@@ -15,7 +15,7 @@ from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
 from domain.message import Message, MessageRole, MessageStatus, MessageStore
 from domain.model import Model, ModelCapability, Models
-from domain.text import units
+from domain.text import is_blank, units
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
 
@@ -33,9 +33,13 @@ class Plan:
     received_at: datetime
 
     @property
+    def kept(self) -> str:
+        return kept_of(self.reply)
+
+    @property
     def in_place(self) -> bool:
         """A reply that something stands on, or that says nothing yet, gets a sibling instead."""
-        return bool(self.reply.text) and self.reply.child_count == 0
+        return bool(self.kept) and self.reply.child_count == 0
 
 
 class Continuations:
@@ -81,7 +85,9 @@ class Continuations:
             (await self._messages.messages(viewer.id, [reply.parent_id]))[reply.parent_id] if reply.parent_id else None
         )
         assert asked is not None, "a reply answers something"
-        window = await self._windows.assemble(viewer.id, asked.parent_id, asked.text, model, settings, begun=reply.text)
+        window = await self._windows.assemble(
+            viewer.id, asked.parent_id, asked.text, model, settings, begun=kept_of(reply)
+        )
         return Plan(command, reply, asked, before, model, window, received_at)
 
     def _check(self, command: ContinueReply, reply: Message) -> None:
@@ -100,14 +106,14 @@ class Continuations:
             raise NotContinuable(reply, "This reply is a copy and was not written here: send a new message instead.")
         if before.ended_at is None:
             raise ConversationBusy(before)
-        failed_with_text = before.status is GenerationStatus.FAILED and bool(reply.text)
+        failed_with_text = before.status is GenerationStatus.FAILED and bool(kept_of(reply))
         if before.status in CUT_SHORT or before.finish_reason is FinishReason.LENGTH or failed_with_text:
             return before
         raise NotContinuable(reply, "This reply ended whole: there is nothing to go on with.")
 
     def _able(self, reply: Message, before: Generation) -> Model:
         model = self._models.require_offered(self._models.recorded(before.model_key))
-        if reply.text and ModelCapability.CONTINUE not in model.capabilities:
+        if kept_of(reply) and ModelCapability.CONTINUE not in model.capabilities:
             raise NotContinuable(reply, f"The model {model.key} cannot go on from a text: send a new message instead.")
         return model
 
@@ -137,7 +143,9 @@ class Continuations:
         if plan.in_place:
             return await tree.reopen(now, generation_id)
         pending = MessageStatus.PENDING
-        draft = Draft(reply_id, MessageRole.ASSISTANT, pending, now.text, plan.received_at, generation_id=generation_id)
+        draft = Draft(
+            reply_id, MessageRole.ASSISTANT, pending, plan.kept, plan.received_at, generation_id=generation_id
+        )
         [sibling] = await tree.add([draft], plan.asked)
         return sibling
 
@@ -151,11 +159,16 @@ class Continuations:
             trigger=GenerationTrigger.CONTINUE,
             queued=queued,
             at=plan.received_at,
-            text_offset=units(plan.reply.text),
+            text_offset=units(plan.kept),
         )
         generation = await tree.begin(run, self._runs.node.id, self._runs.node.lease)
         conversation = await tree.activate(reply, plan.received_at)
         reply = replace(reply, status=generation.status.of_reply())
         sent = Sent(conversation, plan.asked, reply, generation, replayed=False)
         request = plan.window.request(plan.model, generation.settings)
-        return Written(sent, None if queued else Order(generation, plan.model, request, kept=plan.reply.text))
+        return Written(sent, None if queued else Order(generation, plan.model, request, kept=plan.kept))
+
+
+def kept_of(reply: Message) -> str:
+    """White space alone is nothing to go on from."""
+    return "" if is_blank(reply.text) else reply.text

@@ -15,6 +15,7 @@ from domain.conversation.rules import Problems, check_settings, check_tags, chec
 from domain.conversation.store import ConversationStore, Remembered
 from domain.errors import KeyReused, NotFound
 from domain.generation.runs import Runs
+from domain.generation.wakes import Wakes
 from domain.model import Models
 from domain.page import Page, PageArgs
 from domain.text import storable
@@ -29,8 +30,8 @@ class Created:
 
 
 class Conversations:
-    def __init__(self, store: ConversationStore, models: Models, runs: Runs, world: World) -> None:
-        self._store, self._models, self._runs, self._world = store, models, runs, world
+    def __init__(self, store: ConversationStore, models: Models, runs: Runs, wakes: Wakes, world: World) -> None:
+        self._store, self._models, self._runs, self._wakes, self._world = store, models, runs, wakes, world
 
     async def by_id(self, viewer: Viewer, ids: Sequence[ConversationId]) -> dict[ConversationId, Conversation]:
         return await self._store.conversations(viewer.id, ids)
@@ -54,10 +55,13 @@ class Conversations:
         conversation = opened(viewer.id, command.new, self._world)
         async with self._store.writing() as writing:
             mine = Remembered(fingerprint(command), {"conversation": conversation.id})
-            if await writing.remember(viewer.id, command.idempotency_key, mine):
+            made = await writing.remember(viewer.id, command.idempotency_key, mine)
+            if made:
                 await writing.open(conversation)
-                return Created(conversation, replayed=False)
-        return await self.create(viewer, command)
+        if not made:
+            return await self.create(viewer, command)
+        self._wakes.wake([conversation.id, viewer.id])
+        return Created(conversation, replayed=False)
 
     async def delete(self, viewer: Viewer, conversation_id: ConversationId | None) -> ConversationId:
         """Raises NotFound. Its runs are stopped; its rows go later, in small batches."""
@@ -67,6 +71,7 @@ class Conversations:
             stopped = await writing.delete(viewer.id, conversation_id, self._world.now())
         if stopped is None:
             raise NotFound("conversation")
+        self._wakes.wake([conversation_id, viewer.id])
         if stopped:
             self._runs.look_for_stops()
         return conversation_id

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -68,6 +69,15 @@ class Replies(Protocol):
     async def messages(self, owner: UserId, ids: Sequence[MessageId]) -> dict[MessageId, Message]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A Slice as it is shown: what is past retention is told by a snapshot."""
+
+    entries: tuple[LogEntry | GenerationSnapshot, ...]
+    last_seq: int
+    ended: bool
+
+
 class Followers:
     def __init__(
         self,
@@ -111,13 +121,19 @@ class Followers:
                 if cursor >= found.last_seq:
                     await wait_at_most(woken, POLL)
 
-    async def page(self, run: Generation, after: int, limit: int) -> Slice | None:
+    async def page(self, viewer: Viewer, run: Generation, after: int, limit: int) -> LogPage | None:
         """For pollers: the same log by the same cursor. Raises BadCursor."""
         cursor = max(after, 0)
         found = await self._reader.read(Want(run.id, cursor, limit))
-        if found is not None and cursor > found.last_seq:
+        if found is None:
+            return None
+        if cursor > found.last_seq:
             raise _beyond(found.last_seq)
-        return found
+        if cursor < found.kept_after:
+            shown = await self._snapshot(viewer, run)
+            rest = [entry for entry in found.entries if entry.seq > shown.seq]
+            return LogPage((shown, *rest), found.last_seq, found.ended)
+        return LogPage(found.entries, found.last_seq, found.ended)
 
     async def _start(
         self, viewer: Viewer, generation_id: GenerationId, after: int, snapshot: bool

@@ -181,6 +181,8 @@ class Runs:
                 except Unavailable:
                     self._contact.lost()
                     logger.warning("storage cannot be reached; upkeep of runs waits")
+                except Exception:  # the outermost owner of this task: the next period tries again
+                    logger.exception("upkeep of runs failed")
                 await wait_at_most(woken, period)
 
     async def _renew_and_sweep(self) -> None:
@@ -225,24 +227,33 @@ class Runs:
             self._own(claimed.generation.id, None, self._tasks.create_task(self._prepare_and_play(claimed)))
 
     async def _prepare_and_play(self, claimed: Claimed) -> None:
-        generation = claimed.generation
+        """Never raises: a run that fails here loses its lease, and is found by others."""
+        try:
+            run = await self._prepared(claimed)
+        except Exception:  # the outermost owner of this task
+            logger.exception("a run could not be prepared")
+            return
+        if run is not None:
+            if claimed.generation.id in self._live:
+                self._live[claimed.generation.id] = run, self._live[claimed.generation.id][1]
+            await run.play()
+
+    async def _prepared(self, claimed: Claimed) -> Run | None:
+        """None: it ended before it began."""
+        generation, order = claimed.generation, None
+        if claimed.stop is not None:
+            await self._end(generation, GenerationStatus.STOPPED, claimed.stop.reason)
+            return None
         try:
             order = await _patiently(partial(self._preparation.order, generation))
         except ContextTooLarge:
-            await self._end(generation, GenerationErrorCode.CONTEXT_TOO_LARGE)
-            return
-        except Exception:  # the outermost owner of this task: the run loses its lease, and is found by others
-            logger.exception("a run could not be prepared")
-            return
+            error = GenerationError(GenerationErrorCode.CONTEXT_TOO_LARGE, retryable=False)
+            await self._end(generation, GenerationStatus.FAILED, FinishReason.ERROR, error)
+            return None
         if order is None:
-            await self._finish(generation, Ending(GenerationStatus.STOPPED, FinishReason.CANCELLED, ""))
-            return
-        run = self._run(order)
-        if generation.id in self._live:
-            self._live[generation.id] = run, self._live[generation.id][1]
-        if claimed.stop is not None:
-            run.stop(claimed.stop)
-        await run.play()
+            await self._end(generation, GenerationStatus.STOPPED, FinishReason.CANCELLED)
+            return None
+        return self._run(order)
 
     async def _interrupt(self, generation: Generation) -> None:
         """Its process is dead. What was committed was shown, and is kept."""
@@ -254,10 +265,15 @@ class Runs:
         ending = Ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, text, usage, reasoning, lost)
         await self._finish(generation, ending)
 
-    async def _end(self, generation: Generation, code: GenerationErrorCode) -> None:
-        error = GenerationError(code, retryable=False)
+    async def _end(
+        self,
+        generation: Generation,
+        status: GenerationStatus,
+        reason: FinishReason,
+        error: GenerationError | None = None,
+    ) -> None:
         kept = await _patiently(partial(self._preparation.kept, generation))
-        await self._finish(generation, Ending(GenerationStatus.FAILED, FinishReason.ERROR, kept, error=error))
+        await self._finish(generation, Ending(status, reason, kept, error=error))
 
     async def _finish(self, generation: Generation, ending: Ending) -> None:
         model = self._models.recorded(generation.model_key)

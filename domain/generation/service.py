@@ -4,15 +4,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from domain.errors import NotFound
 from domain.generation.entity import Generation
-from domain.generation.follow import Followers
+from domain.generation.follow import Followers, LogPage
 from domain.generation.log import (
     GenerationSnapshot,
     GenerationStore,
     LogEntry,
-    Slice,
     Stopping,
     StopRequest,
     TextDelta,
@@ -22,13 +22,20 @@ from domain.generation.log import (
 )
 from domain.generation.prepare import Preparation
 from domain.generation.runs import Runs
+from domain.message import Message
 from domain.text import units
 from domain.user import Viewer
-from domain.world import GenerationId, UserId
+from domain.world import GenerationId, MessageId, UserId
 
 MOST_ACTIVE = 20
 MOST_SHOWN = 64
 LONGEST_TEXT_SO_FAR = 32_768
+# A reply that is written, and below it pairs of question and reply: at most so many messages are unfinished on a path.
+LONGEST_QUEUE = 16
+
+
+class Paths(Protocol):
+    async def ancestors(self, owner: UserId, newest: MessageId, *, skip: int, limit: int) -> list[Message]: ...
 
 
 @dataclass(slots=True)
@@ -40,10 +47,16 @@ class Shown:
 
 class Generations:
     def __init__(
-        self, store: GenerationStore, log: TokenLog, followers: Followers, runs: Runs, preparation: Preparation
+        self,
+        store: GenerationStore,
+        log: TokenLog,
+        followers: Followers,
+        runs: Runs,
+        preparation: Preparation,
+        paths: Paths,
     ) -> None:
         self._store, self._log, self._followers, self._runs = store, log, followers, runs
-        self._preparation = preparation
+        self._preparation, self._paths = preparation, paths
         # What explorers were shown last, so that the next delta is appended and not read: a cache, and no truth.
         self._shown: OrderedDict[tuple[UserId, GenerationId], Shown] = OrderedDict()
 
@@ -59,9 +72,16 @@ class Generations:
         """Raises UnknownId, BadCursor."""
         return self._followers.follow(viewer, generation_id, after, snapshot=snapshot)
 
-    async def events(self, run: Generation, after: int, limit: int) -> Slice | None:
+    async def events(self, viewer: Viewer, run: Generation, after: int, limit: int) -> LogPage | None:
         """Of a run that the viewer was given. Raises BadCursor."""
-        return await self._followers.page(run, after, limit)
+        return await self._followers.page(viewer, run, after, limit)
+
+    async def writing(self, viewer: Viewer, leaf: MessageId) -> Generation | None:
+        """The run that writes the path down to `leaf`: the nearest unfinished one above it."""
+        newest = await self._paths.ancestors(viewer.id, leaf, skip=0, limit=LONGEST_QUEUE)
+        runs = await self._store.generations(viewer.id, [each.generation_id for each in newest if each.generation_id])
+        found = (runs.get(each.generation_id) for each in newest if each.generation_id)
+        return next((run for run in found if run is not None and run.ended_at is None), None)
 
     async def text_so_far(self, viewer: Viewer, delta: TextDelta) -> str | None:
         """The reply up to and with a delta that the viewer was given; None past LONGEST_TEXT_SO_FAR."""

@@ -22,10 +22,16 @@ INSERT INTO idempotency_keys (owner_id, key, fingerprint, ids, created_at) VALUE
 ON CONFLICT DO NOTHING
 """
 
+# Seq 0 stands before every reader's cursor: it is for sidebars only.
 _OPEN = """
+WITH opened AS (
 INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
   pinned, tags, message_count, root_count, settings, activations)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, 0)
+RETURNING id, owner_id
+)
+INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
+SELECT id, 0, clock_timestamp(), $13::smallint, owner_id FROM opened
 """
 
 _LOCK = """
@@ -101,6 +107,7 @@ class SqlWriting:
             conversation.pinned,
             conversation.tags,
             settings_json(conversation.settings),
+            EventKind.OPENED,
         )
         return SqlTree(session, conversation, self._world)
 

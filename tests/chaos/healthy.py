@@ -16,6 +16,9 @@ from tests.chaos.stage import Process as Gus
 from tests.e2e.served import ROOT
 
 
+FOLLOWING = b"following\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Lateness:
     """Of each event: when it arrived, by the wall clock, and how long after it was stored."""
@@ -31,20 +34,27 @@ async def begin(process: Gus, promise: Promise) -> Process:
     """The key goes by the environment: every user of the machine can read a command line."""
     command = (sys.executable, "-m", "tests.chaos.healthy", process.origin, promise.generation)
     environ = os.environ | {"CHAOS_KEY": promise.key, "PYTHONPATH": str(ROOT)}
-    return await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=PIPE)
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=PIPE)
+    assert child.stdout is not None
+    assert await child.stdout.readline() == FOLLOWING
+    return child
 
 
 async def end(child: Process) -> Lateness:
-    """When its run has ended."""
+    """Once its run has ended."""
     output, _ = await child.communicate()
     return Lateness(tuple((arrived, late) for arrived, late in json.loads(output)))
 
 
 async def _follow(origin: str, generation: str) -> None:
-    events = list[tuple[float, float]]()
+    events, began = list[tuple[float, float]](), time.time()
     async for event in follow_ws(origin, os.environ["CHAOS_KEY"], generation, 0):
         now = time.time()
-        events.append((now, now - event.at))
+        # What was stored before it came is late by its own doing.
+        if event.at > began:
+            if not events:
+                print(FOLLOWING.decode(), end="", flush=True)
+            events.append((now, now - event.at))
     print(json.dumps(events))
 
 

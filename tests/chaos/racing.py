@@ -14,8 +14,8 @@ from tests.chaos.watching import Habits
 
 AT_ONCE = 15
 SENDS = 20
-WORDS = 6
-DELAY_MS = 8.0
+WORDS = 12
+DELAY_MS = 10.0
 
 
 async def stopped(trial: Trial) -> None:

@@ -176,7 +176,6 @@ async def test_the_path_of_a_queued_run_is_busy_for_others(ada: FrontEnd, busy: 
     assert (await run_of(ada, second))["conversation"]["activeGeneration"]["id"] == second["generation"]["id"]
 
 
-@pytest.mark.xfail(strict=True, reason="only the run of the active leaf itself is looked at")
 async def test_a_path_is_being_written_as_long_as_any_run_on_it_is(ada: FrontEnd, busy: dict[str, Any]) -> None:
     second = await enqueued(ada, busy)
     await ada.stop(second["generation"]["id"])

@@ -138,7 +138,6 @@ async def test_a_follower_whose_log_is_compacted_meanwhile_misses_nothing(ada: F
     assert said == seen[-1]["reply"]["text"]
 
 
-@pytest.mark.xfail(strict=True, reason="a page of a compacted log begins with its end: what was before is not told")
 async def test_after_retention_a_page_of_the_log_is_a_snapshot_and_the_end(ada: FrontEnd, gus: Gus) -> None:
     generation = (await ada.said(script(words=5)))["generation"]["id"]
     await compacted(gus)
