@@ -6,6 +6,8 @@ NUL = "\0"
 
 
 def units(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return len(text) + sum(1 for character in text if character > "\uffff")
 
 

@@ -23,6 +23,8 @@ MOST_IDS = 100
 # Beyond it wake-ups are dropped, which delays by a poll: a database that is away must not fill the memory.
 MOST_WAITING = 10_000
 RECONNECT_SECONDS = 1.0
+# What is told meanwhile goes together: a reader in another process waits so much longer at most.
+SPACING_SECONDS = 0.005
 QUIET = timedelta(seconds=15)
 # The last is what a connection says that was cut between two statements.
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -74,6 +76,7 @@ class Notices:
                 await connection.execute(
                     "SELECT pg_notify($1, $2)", CHANNEL, self._payload(ids[start : start + MOST_IDS])
                 )
+            await asyncio.sleep(SPACING_SECONDS)
 
     async def _listen(self, connection: asyncpg.Connection, hear: Hear) -> None:
         def heard(_: object, __: int, ___: str, payload: str) -> None:

@@ -38,7 +38,7 @@ class Context:
     def __init__(self, services: Services, viewer: Viewer | None) -> None:
         self.services = services
         self._viewer = viewer
-        self._loaders = Loaders(services, viewer) if viewer else None
+        self._loaders: Loaders | None = None
 
     @property
     def visitor(self) -> Viewer | None:
@@ -55,7 +55,8 @@ class Context:
     def loaders(self) -> Loaders:
         """Raises NotAuthenticated."""
         if self._loaders is None:
-            raise NotAuthenticated("Send a credential: `Authorization: Bearer <key>`.")
+            # Most events of a subscription need none.
+            self._loaders = Loaders(self.services, self.viewer)
         return self._loaders
 
 

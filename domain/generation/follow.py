@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -25,6 +25,8 @@ from domain.world import GenerationId, MessageId, UserId, World
 
 POLL = timedelta(seconds=1)
 MOST_AT_ONCE = 500
+# Of one statement: while they are made into entries, nothing else happens in the process.
+MOST_ROWS = 2000
 
 
 class LogReader:
@@ -54,15 +56,21 @@ class LogReader:
 
     async def _answer(self, batch: list[tuple[Want, asyncio.Future[Slice | None]]]) -> None:
         try:
-            slices = await self._log.read([want for want, _ in batch]) if batch else []
+            found = await self._found({want for want, _ in batch}) if batch else {}
         except Exception as error:  # each follower owns its failure; the reader serves the others' next wants
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(error)
             return
-        for (_, answer), found in zip(batch, slices, strict=True):
+        for want, answer in batch:
             if not answer.done():
-                answer.set_result(found)
+                answer.set_result(found[want])
+
+    async def _found(self, wants: set[Want]) -> dict[Want, Slice | None]:
+        """Who wants the same shares it; of many who come at once each gets a smaller slice, and asks again."""
+        limit = max(MOST_ROWS // len(wants), 1)
+        asked = [replace(want, limit=min(want.limit, limit)) for want in wants]
+        return dict(zip(wants, await self._log.read(asked), strict=True))
 
 
 class Replies(Protocol):

@@ -34,7 +34,7 @@ LOCKED_PAUSE_SECONDS = 0.01
 TAIL_ENTRIES = 256
 # Up to so many live runs every token is committed at once; from there the spacing grows, and more of them share a frame.
 RUNS_WITHOUT_SPACING = 8
-RUNS_WITH_FULL_SPACING = 100
+RUNS_WITH_FULL_SPACING = 50
 FULL_SPACING_SECONDS = 0.05
 
 

@@ -18,7 +18,9 @@ from repositories.database import Database
 from repositories.tables import EventKind
 
 _EVENTS = """
-SELECT c.event_seq, (SELECT min(first.seq) FROM conversation_events first WHERE first.conversation_id = c.id AND first.seq > 0) AS first_seq, e.*
+SELECT c.event_seq, e.*, (
+  SELECT min(first.seq) FROM conversation_events first WHERE first.conversation_id = c.id AND first.seq > 0
+) AS first_seq
 FROM conversations c
 LEFT JOIN LATERAL (
   SELECT seq, at, kind, message_id, generation_id FROM conversation_events

@@ -21,6 +21,7 @@ from server.graphql.documents import Document
 from server.graphql.errors import ClientLeft, Code, ErrorPayload, RequestError, error_payload
 from server.graphql.extensions import Extensions
 from server.graphql.failures import Failures
+from server.graphql.plain import PlainEvents
 
 LONGEST_TURN_SECONDS = 0.005
 
@@ -55,11 +56,12 @@ class Operation:
         """Delivers the stream event by event, as fast as `deliver` takes them. RequestError: the stream failed."""
         time = asyncio.get_running_loop().time
         async with self._around():
-            source = await self._source()
+            source, plain = await self._source(), PlainEvents(self.executor)
             yielded_at = time()
             try:
                 async for event in source:
-                    await deliver(await self._event(event))
+                    data = plain.answer(event)
+                    await deliver(_encode_payload({"data": data}) if data is not None else await self._event(event))
                     # A stream that always has more would never wait: not for others, and not for word that its
                     # client has left.
                     if time() - yielded_at > LONGEST_TURN_SECONDS:

@@ -105,9 +105,7 @@ async def not_reading(trial: Trial) -> None:
     """A round is one socket that asks for a long log many times over and reads nothing of it."""
     process, sockets, trial.rounds = trial.stage.pair[0], trial.rounds, 1
     for _ in trial.turns():
-        long = [
-            await trial.send(process, key=key, words=1000, delay_ms=1, tag="x" * 1000) for key in trial.stage.keys[:5]
-        ]
+        long = [await trial.send(process, key=key, words=3000, delay_ms=1) for key in trial.stage.keys[:5]]
         await _ended(trial)
         async with _healthy(trial, process) as during, _memory_and_connections(trial, process, SILENT_MB) as before:
             await asyncio.sleep(OBSERVED_SECONDS)

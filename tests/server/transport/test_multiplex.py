@@ -125,7 +125,7 @@ async def test_each_operation_and_each_event_has_a_context_of_its_own() -> None:
         await client.subscribe("{contextNumber}")
         assert [first, (await client.receive())["payload"]] == [{"data": {"contextNumber": n}} for n in (1, 2)]
         await client.receive()
-        await client.subscribe("subscription {contextNumbers {id}}")
+        await client.subscribe("subscription {contextNumbers {id items {nodes {id}}}}")
         await client.receive()
         await client.receive()
         assert toy.journal.contexts == 5
