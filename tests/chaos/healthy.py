@@ -15,7 +15,6 @@ from tests.chaos.ledger import Promise
 from tests.chaos.stage import Process as Gus
 from tests.e2e.served import ROOT
 
-
 FOLLOWING = b"following\n"
 
 

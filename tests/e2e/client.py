@@ -127,6 +127,13 @@ class Client:
         answer = await self.ask(PATH, {"id": conversation})
         return [(node["role"], node["status"], node["text"]) for node in answer["conversation"]["path"]["nodes"]]
 
+    async def watch(self, subscription: str, variables: dict[str, object]) -> list[dict[str, Any]]:
+        """The data of every event of any subscription, over SSE, to its end."""
+        body = {"query": subscription, "variables": variables}
+        answer = await self._http.post("/graphql", json=body, headers={"Accept": "text/event-stream"})
+        payloads = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: {")]
+        return [json.loads(payload)["data"] for payload in payloads]
+
     async def follow_ws(self, generation: str, after: int = 0) -> AsyncGenerator[Event, None]:
         """Raises Cut."""
         async with self.socket() as socket:

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from repositories.conversation.events import SqlEvents
 from server.compose import Gus
 from tests.graphql.documents import CONVERSATION_EVENTS, DELETE, VIEWER_EVENTS

@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from repositories.generation.store import SqlGenerations
 from server.compose import Gus
 from tests.graphql.documents import EVENTS

@@ -1,7 +1,6 @@
 """What the README says is so: its commands exist, its documents are valid, its table is the settings'."""
 
 import re
-from pathlib import Path
 
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, validate
@@ -9,13 +8,7 @@ from typer.testing import CliRunner
 
 import schema
 from server.settings import settings_table
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+from tests.readme import README, ROOT, blocks
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.served import serving
+from tests.e2e.served import Served, serving
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -22,11 +22,21 @@ CHROMIUM_ARGUMENTS = [
 
 
 @pytest.fixture(scope="session")
-def gus_url() -> Iterator[str]:
+def gus() -> Iterator[Served]:
     """In development mode, with a database and a model of its own."""
     with serving() as served:
-        # As people type it; the development key is put into the page of a local host only.
-        yield served.origin.replace("127.0.0.1", "localhost")
+        yield served
+
+
+@pytest.fixture(scope="session")
+def gus_url(gus: Served) -> str:
+    """As people type it; the development key is put into the page of a local host only."""
+    return gus.origin.replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture(scope="session")
+def gus_key(gus: Served) -> str:
+    return gus.development_key
 
 
 # Not for the session: while Playwright's sync API is open its loop counts as running, and asyncio tests would fail.
