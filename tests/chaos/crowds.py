@@ -11,14 +11,16 @@ from tests.chaos import healthy
 from tests.chaos.front_end import opened, subscribe
 from tests.chaos.ledger import OTHER, SLOW, Promise
 from tests.chaos.stage import Process
-from tests.chaos.trial import Trial, at_most
+from tests.chaos.trial import Trial, at_most, until
 from tests.chaos.watching import Habits, Watcher
 
 BACK_SECONDS = 20
 AT_ONCE = 50
 LASTING_MB = 25.0
 SILENT_MB = 50.0
-SUBSCRIPTIONS_OF_ONE = 20
+# Half a megabyte to each of the hundred, were it kept for them.
+LONG_WORDS = 3000
+LONG_TAG = "x" * 200
 TALKING = 20
 # So little is no harm, and below it a doubling is the noise of two busy cores.
 HARMLESS_MS = 100.0
@@ -88,8 +90,7 @@ class Crowd:
         self._at, began = process, time.monotonic()
         seen = [len(watcher.seen) for watcher in self._watchers]
         self._tasks = [asyncio.create_task(at_most(watcher)) for watcher in self._watchers]
-        while not all(_told_again(*each) for each in zip(self._watchers, seen, strict=True)):
-            await asyncio.sleep(0.02)
+        await until(lambda: all(_told_again(*each) for each in zip(self._watchers, seen, strict=True)), 60)
         return time.monotonic() - began
 
     async def disperse(self) -> None:
@@ -102,16 +103,20 @@ def _told_again(watcher: Watcher, before: int) -> bool:
 
 
 async def not_reading(trial: Trial) -> None:
-    """A round is one socket that asks for a long log many times over and reads nothing of it."""
+    """A round is one socket that asks for a long log and reads nothing of it."""
     process, sockets, trial.rounds = trial.stage.pair[0], trial.rounds, 1
     for _ in trial.turns():
-        long = [await trial.send(process, key=key, words=3000, delay_ms=1) for key in trial.stage.keys[:5]]
-        await _ended(trial)
-        async with _healthy(trial, process) as during, _memory_and_connections(trial, process, SILENT_MB) as before:
+        long = [
+            await trial.send(process, key=key, words=LONG_WORDS, delay_ms=1, tag=LONG_TAG)
+            for key in trial.stage.keys[:5]
+        ]
+        await trial.until_all_ended(60)
+        async with _healthy(trial, process) as moments, _memory_and_connections(trial, process, SILENT_MB) as before:
             await asyncio.sleep(OBSERVED_SECONDS)
-            during.append(time.time())
-            connections = await _followed(process, long, sockets, times=SUBSCRIPTIONS_OF_ONE)
-            trial.counted["subscriptions unread"] += len(connections) * SUBSCRIPTIONS_OF_ONE
+            moments.append(time.time())
+            connections = await _followed(process, long, sockets, receive_buffer=4096)
+            moments.append(time.time())
+            trial.counted["subscriptions unread"] += len(connections)
             await asyncio.sleep(OBSERVED_SECONDS)
             grown = process.memory_mb() - before
             trial.measure("MB more while unread", grown)
@@ -126,16 +131,15 @@ async def _quiet_runs(trial: Trial, process: Process) -> list[Promise]:
 
 
 async def _followed(
-    process: Process, promises: Sequence[Promise], sockets: int, *, times: int = 1
+    process: Process, promises: Sequence[Promise], sockets: int, *, receive_buffer: int | None = None
 ) -> list[ClientConnection]:
     """So many sockets, none of which will be read any more."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(promise: Promise) -> ClientConnection:
         async with room:
-            connection = await opened(process.origin, promise.key, unread=1)
-            for name in range(times):
-                await subscribe(connection, promise.generation, 0, name=str(name))
+            connection = await opened(process.origin, promise.key, unread=1, receive_buffer=receive_buffer)
+            await subscribe(connection, promise.generation, 0)
             return connection
 
     return list(await asyncio.gather(*(one(promises[number % len(promises)]) for number in range(sockets))))
@@ -152,9 +156,8 @@ async def _memory_and_connections(trial: Trial, process: Process, most_mb: float
     """Both are back at the end, or almost. Yields the memory at the start."""
     connections, memory = process.connections(), process.memory_mb()
     yield memory
-    began = time.monotonic()
-    while (still := process.connections()) > connections and time.monotonic() < began + BACK_SECONDS:
-        await asyncio.sleep(0.2)
+    await until(lambda: process.connections() <= connections, BACK_SECONDS)
+    still = process.connections()
     trial.expect(still <= connections, OTHER, f"{connections} connections, as before", f"{still}")
     grown = process.memory_mb() - memory
     trial.measure("MB more at the end", grown)
@@ -163,20 +166,15 @@ async def _memory_and_connections(trial: Trial, process: Process, most_mb: float
 
 @asynccontextmanager
 async def _healthy(trial: Trial, process: Process) -> AsyncIterator[list[float]]:
-    """Somebody who reads, all the while; what is appended is the moment from which others misbehave."""
+    """Somebody who reads, all the while; what is appended is when others came, and when they were there."""
     promise = await trial.send(process, key=trial.stage.keys[-1], words=600, delay_ms=25, tag="")
     child = await healthy.begin(process, promise)
     moments = list[float]()
     yield moments
     late = await healthy.end(child)
-    begin, end = moments[0] - OBSERVED_SECONDS, moments[0] + OBSERVED_SECONDS
-    before, during = late.p99_ms(begin, moments[0]), late.p99_ms(moments[0], end)
+    before = late.p99_ms(moments[0] - OBSERVED_SECONDS, moments[0])
+    during = late.p99_ms(moments[-1], moments[-1] + OBSERVED_SECONDS)
     trial.measure("healthy p99 before ms", before)
     trial.measure("healthy p99 meanwhile ms", during)
     limit = max(2 * before, HARMLESS_MS)
     trial.expect(during <= limit, SLOW, f"a healthy client's p99 of at most {limit:.0f} ms", f"{during:.0f} ms")
-
-
-async def _ended(trial: Trial) -> None:
-    while await trial.stage.sql("SELECT 1 FROM generations WHERE ended_at IS NULL LIMIT 1"):
-        await asyncio.sleep(0.2)

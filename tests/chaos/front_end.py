@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -175,11 +177,20 @@ async def follow_ws(
         await connection.close()
 
 
-async def opened(origin: str, key: str, *, unread: int = 64) -> ClientConnection:
-    """A socket that is acknowledged. Raises Cut, and what connecting raises."""
+async def opened(origin: str, key: str, *, unread: int = 64, receive_buffer: int | None = None) -> ClientConnection:
+    """A socket that is acknowledged. What is sent to it waits in `receive_buffer` bytes, and in so many `unread` messages.
+
+    Raises Cut, and what connecting raises.
+    """
     address = f"{origin.replace('http', 'ws', 1)}/graphql"
     connection = await connect(
-        address, subprotocols=[SUBPROTOCOL], proxy=None, ping_interval=None, close_timeout=0.5, max_queue=unread
+        address,
+        subprotocols=[SUBPROTOCOL],
+        proxy=None,
+        ping_interval=None,
+        close_timeout=0.5,
+        max_queue=unread,
+        sock=await _small(origin, receive_buffer) if receive_buffer else None,
     )
     try:
         payload = {"Authorization": f"Bearer {key}"}
@@ -195,9 +206,19 @@ async def opened(origin: str, key: str, *, unread: int = 64) -> ClientConnection
     return connection
 
 
-async def subscribe(connection: ClientConnection, generation: str, after: int, *, name: str = "1") -> None:
+async def _small(origin: str, receive_buffer: int) -> socket.socket:
+    """Without it the kernel takes megabytes in for a client that does not read."""
+    parts = urlsplit(origin)
+    small = socket.socket()
+    small.setblocking(False)
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await asyncio.get_running_loop().sock_connect(small, (parts.hostname, parts.port))
+    return small
+
+
+async def subscribe(connection: ClientConnection, generation: str, after: int) -> None:
     payload = {"query": EVENTS, "variables": {"generation": generation, "after": after}}
-    await connection.send(json.dumps({"id": name, "type": "subscribe", "payload": payload}))
+    await connection.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
 
 
 def _code(closed: ConnectionClosed) -> int | str:

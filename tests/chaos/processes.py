@@ -120,10 +120,7 @@ async def _past_the_lease(trial: Trial, at: float, *, wait_for_others: bool) -> 
     if not wait_for_others:
         await asyncio.sleep(max(0, at + random.uniform(LEASE_SECONDS, 3 * LEASE_SECONDS) - time.monotonic()))
         return
-    while time.monotonic() < at + STUCK_AFTER_SECONDS:
-        if not await trial.stage.sql("SELECT 1 FROM generations WHERE ended_at IS NULL LIMIT 1"):
-            return
-        await asyncio.sleep(0.2)
+    await trial.until_all_ended(at + STUCK_AFTER_SECONDS - time.monotonic())
 
 
 Fates = dict[object, tuple[object, ...]]

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from tests.chaos.front_end import Event, Sent
 from tests.chaos.ledger import DUPLICATE, ENDS, OTHER, Promise, Violation
-from tests.chaos.trial import Trial, any_of
+from tests.chaos.trial import Trial, any_of, until
 from tests.chaos.watching import Habits
 
 AT_ONCE = 15
@@ -49,9 +49,7 @@ async def _stopped_once(trial: Trial, tasks: asyncio.TaskGroup) -> None:
 
 async def _kept_what_was_seen(trial: Trial, promise: Promise, seen: list[Event], seen_seq: int | None) -> None:
     """After a stop by what was seen, exactly that is the reply."""
-    deadline = time.monotonic() + 10
-    while not (seen and seen[-1].kind == "GenerationFinished") and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    await until(lambda: bool(seen) and seen[-1].kind == "GenerationFinished", 10)
     if not seen or seen_seq is None or seen[-1].status != "STOPPED":
         return
     kept, text = "", ""

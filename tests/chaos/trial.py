@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from tests.chaos.audit import audit
+from tests.chaos.audit import UNFINISHED, audit
 from tests.chaos.front_end import FrontEnd, NoAnswer, Sent, Transport
 from tests.chaos.ledger import ALWAYS_COUNTED, COMPLAINED, STUCK, UNTYPED, Promise, Violation
 from tests.chaos.stage import LEASE_SECONDS, Process, Stage
@@ -128,6 +128,12 @@ class Trial:
         if since is not None:
             self.measure("all ended after s", waited + done.seconds)
 
+    async def until_all_ended(self, seconds: float) -> None:
+        """Or so long has passed."""
+        deadline = time.monotonic() + seconds
+        while await self.stage.sql(UNFINISHED) and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
+
     def close_round(self) -> None:
         """What clients have seen, and what processes had to complain about."""
         for watcher in self.watchers:
@@ -151,6 +157,13 @@ async def at_most(watcher: Watcher) -> None:
             await watcher.follow()
     except TimeoutError:
         return
+
+
+async def until(happened: Callable[[], bool], seconds: float) -> None:
+    """Or until so long has passed: whoever waits looks himself."""
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
 
 
 def always(process: Process) -> Callable[[], Process]:

@@ -108,7 +108,7 @@ async def test_a_child_whose_parent_is_killed_is_gone() -> None:
         assert not await _is_gone(url)
         parent.kill()
         await parent.wait()
-        while not await _is_gone(url):  # noqa: ASYNC110  # nothing of the child is ours to wait for
+        while not await _is_gone(url):  # nothing of the child is ours to wait for
             await asyncio.sleep(0.05)
 
 

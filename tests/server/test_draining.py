@@ -123,6 +123,6 @@ async def rest_of(socket: Socket) -> AsyncIterator[Event]:
 
 async def until_not_ready(served: Served) -> None:
     async with httpx.AsyncClient() as asking, asyncio.timeout(SOON):
-        while (answer := await asking.get(f"{served.origin}/health/ready")).status_code == 200:  # noqa: ASYNC110
+        while (answer := await asking.get(f"{served.origin}/health/ready")).status_code == 200:
             await asyncio.sleep(0.02)
     assert (answer.status_code, answer.json()) == (503, {"status": "not ready", "notReady": ["open"]})

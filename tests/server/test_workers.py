@@ -176,5 +176,5 @@ async def followed_to_the_end(served: Served, sent: Sent) -> Event:
 
 async def until(happened: Callable[[], bool]) -> None:
     async with asyncio.timeout(SOON):
-        while not happened():  # noqa: ASYNC110 - what other processes do has no event
+        while not happened():
             await asyncio.sleep(0.05)

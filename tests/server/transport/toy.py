@@ -117,7 +117,7 @@ def viewer(name: str) -> Viewer:
 
 async def until(happened: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not happened():  # noqa: ASYNC110 - what is waited for has no event
+        while not happened():
             await asyncio.sleep(0.01)
 
 
