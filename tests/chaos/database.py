@@ -26,6 +26,7 @@ async def restarted(trial: Trial) -> None:
     """Away for 3 s; in every other round it crashes, and only what was synced to disk is there again."""
     for turn in trial.turns():
         async with _ten_streams(trial), _probed(trial):
+            await asyncio.sleep(random.uniform(0, 1))
             await trial.stage.break_postgres(crash=turn % 2 == 0)
             await asyncio.sleep(OUTAGE_SECONDS)
             await trial.stage.mend_postgres()
@@ -50,7 +51,7 @@ async def _ten_streams(trial: Trial) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
         watchers = []
         for number in range(STREAMS):
-            promise = await trial.send(pair[number % 2], words=200, delay_ms=20)
+            promise = await trial.send(pair[number % 2], words=300, delay_ms=20)
             habits = Habits(choose=any_of(pair), transport=any_transport)
             watchers.append(trial.watch(tasks, promise, habits))
         await asyncio.gather(*(watcher.spoken.wait() for watcher in watchers))

@@ -12,6 +12,8 @@ from tests.chaos.watching import Habits, Watcher
 STREAMS = 10
 # Of the ten: so many have said nothing when the fault comes, and start over.
 SILENT = 2
+# Some end while the fault lasts, some long after.
+LENGTHS = (100, 200, 400)
 # After the grace: the last runs are ended, their followers told, sockets and parts closed.
 EXIT_SECONDS = GRACE_SECONDS + 5
 FATE = "SELECT id, attempt, last_seq, status FROM generations WHERE ended_at IS NOT NULL ORDER BY id"
@@ -61,7 +63,7 @@ async def told_to_end(trial: Trial) -> None:
     for turn in trial.turns():
         victim, other = trial.stage.pair_from(turn)
         async with asyncio.TaskGroup() as tasks:
-            await _ten_live_streams(trial, tasks, victim, other)
+            await _ten_live_streams(trial, tasks, victim, other, first_delay_ms=5000)
             sending = tasks.create_task(_keep_sending(trial, tasks, victim, other))
             await asyncio.sleep(0.3)
             victim.terminate()
@@ -78,15 +80,20 @@ async def told_to_end(trial: Trial) -> None:
 
 
 async def _ten_live_streams(
-    trial: Trial, tasks: asyncio.TaskGroup, victim: Process, other: Process, *, silence: float | None = None
+    trial: Trial,
+    tasks: asyncio.TaskGroup,
+    victim: Process,
+    other: Process,
+    *,
+    silence: float | None = None,
+    first_delay_ms: float = 1500,
 ) -> None:
     """Returns when those that speak have been heard; most are followed at the victim, some elsewhere too."""
     watchers = list[Watcher]()
     for number in range(STREAMS):
         silent = number < SILENT
-        promise = await trial.send(
-            victim, words=40 if silent else 150, delay_ms=20, first_delay_ms=1500 if silent else 0
-        )
+        words, delay = (40, first_delay_ms) if silent else (random.choice(LENGTHS), 0)
+        promise = await trial.send(victim, words=words, delay_ms=20, first_delay_ms=delay)
         habits = Habits(choose=first_then(victim, other), transport=any_transport, silence=silence)
         watcher = trial.watch(tasks, promise, habits)
         if not silent:
