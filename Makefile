@@ -11,7 +11,7 @@ export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-web prove check fmt schema lock graphiql graphiql-check clean
+.PHONY: help run install test test-web chaos prove check fmt schema lock graphiql graphiql-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-web: $(VENV)/.dev ## Run the tests in a browser; needs Chromium and Node
 	  echo "make test-web: NOT RUN. It needs Chromium; on Debian: apt-get install chromium" >&2; exit 1; }
 	$(MAKE) --no-print-directory graphiql-check
 	$(PY) -m pytest -m web
+
+chaos: $(VENV)/.dev ## Break everything that can break and account for every token; 20 minutes, QUICK=1 for two
+	$(PY) -m tests.chaos $(if $(QUICK),--quick)
 
 prove: $(VENV)/.dev ## Run every test, property and fault at full size; takes long
 	PROVE=1 $(PY) -m pytest -m "not web"

@@ -3,7 +3,9 @@
 import asyncio
 import random
 import time
+from typing import Literal
 
+from tests.chaos.audit import UNFINISHED
 from tests.chaos.ledger import ENDS, OTHER, STUCK, Violation
 from tests.chaos.stage import GRACE_SECONDS, LEASE_SECONDS, Process
 from tests.chaos.trial import STUCK_AFTER_SECONDS, Trial, always, any_transport, first_then
@@ -16,6 +18,7 @@ SILENT = 2
 LENGTHS = (100, 200, 400)
 # After the grace: the last runs are ended, their followers told, sockets and parts closed.
 EXIT_SECONDS = GRACE_SECONDS + 5
+NONE_TAKEN_OVER = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM generations WHERE ended_at IS NULL AND attempt > 1)"
 FATE = "SELECT id, attempt, last_seq, status FROM generations WHERE ended_at IS NOT NULL ORDER BY id"
 
 
@@ -38,16 +41,16 @@ async def killed(trial: Trial) -> None:
 
 
 async def frozen(trial: Trial) -> None:
-    """SIGSTOP past the lease, then SIGCONT: before, while, or after the other one takes over."""
+    """SIGSTOP past the lease, then SIGCONT: once the other one has ended all, at any moment, or while it does a run over."""
     for turn in trial.turns():
         victim, other = trial.stage.pair_from(turn)
         async with asyncio.TaskGroup() as tasks:
-            await _ten_live_streams(trial, tasks, victim, other, silence=1.5)
+            await _ten_live_streams(trial, tasks, victim, other, silence=1.5, first_delay_ms=4000)
             staying = _staying(trial, tasks, victim)
             victim.freeze()
             at = time.monotonic()
             await _sent_and_watched(trial, tasks, victim, other)
-            await _past_the_lease(trial, at, wait_for_others=turn % 2 == 0)
+            await _past_the_lease(trial, at, until=("all ended", "any moment", "taken over")[turn % 3])
             before = await _fates(trial)
             victim.thaw()
             trial.measure("frozen for s", time.monotonic() - at)
@@ -86,7 +89,7 @@ async def _ten_live_streams(
     other: Process,
     *,
     silence: float | None = None,
-    first_delay_ms: float = 1500,
+    first_delay_ms: float = 3000,
 ) -> None:
     """Returns when those that speak have been heard; most are followed at the victim, some elsewhere too."""
     watchers = list[Watcher]()
@@ -123,11 +126,15 @@ def _staying(trial: Trial, tasks: asyncio.TaskGroup, victim: Process) -> list[Wa
     return [trial.watch(tasks, promise, Habits(choose=always(victim), silence=None)) for promise in promises]
 
 
-async def _past_the_lease(trial: Trial, at: float, *, wait_for_others: bool) -> None:
-    if not wait_for_others:
-        await asyncio.sleep(max(0, at + random.uniform(LEASE_SECONDS, 3 * LEASE_SECONDS) - time.monotonic()))
-        return
-    await trial.until_all_ended(at + STUCK_AFTER_SECONDS - time.monotonic())
+async def _past_the_lease(trial: Trial, at: float, *, until: Literal["all ended", "any moment", "taken over"]) -> None:
+    match until:
+        case "all ended":
+            await trial.until_none(UNFINISHED, at + STUCK_AFTER_SECONDS - time.monotonic())
+        case "any moment":
+            await asyncio.sleep(max(0, at + random.uniform(LEASE_SECONDS, 3 * LEASE_SECONDS) - time.monotonic()))
+        case "taken over":
+            await trial.until_none(NONE_TAKEN_OVER, at + STUCK_AFTER_SECONDS - time.monotonic())
+            await asyncio.sleep(random.uniform(0, 0.5))
 
 
 Fates = dict[object, tuple[object, ...]]

@@ -172,7 +172,7 @@ class Stage:
 
 
 @contextmanager
-def staged() -> Iterator[Stage]:
+def staged(names: tuple[str, ...] = NAMES) -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="gus-chaos-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -192,7 +192,7 @@ def staged() -> Iterator[Stage]:
         elsewhere = {"listen_url": _named(url, NOBODY_LISTENS)}
         processes = [
             stack.enter_context(_process(name, common | (elsewhere if number == DEAF else {})))
-            for number, name in enumerate(NAMES)
+            for number, name in enumerate(names)
         ]
         stage = Stage(cluster, url, scripted, tuple(processes), keys)
         asyncio.run(_start_all(stage))

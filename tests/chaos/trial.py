@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from tests.chaos.audit import UNFINISHED, audit
+from tests.chaos.audit import audit
 from tests.chaos.front_end import FrontEnd, NoAnswer, Sent, Transport
 from tests.chaos.ledger import ALWAYS_COUNTED, COMPLAINED, STUCK, UNTYPED, Promise, Violation
 from tests.chaos.stage import LEASE_SECONDS, Process, Stage
@@ -128,11 +128,11 @@ class Trial:
         if since is not None:
             self.measure("all ended after s", waited + done.seconds)
 
-    async def until_all_ended(self, seconds: float) -> None:
-        """Or so long has passed."""
+    async def until_none(self, statement: str, seconds: float) -> None:
+        """Until it finds no row, or so long has passed."""
         deadline = time.monotonic() + seconds
-        while await self.stage.sql(UNFINISHED) and time.monotonic() < deadline:
-            await asyncio.sleep(0.2)
+        while await self.stage.sql(statement) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
 
     def close_round(self) -> None:
         """What clients have seen, and what processes had to complain about."""
