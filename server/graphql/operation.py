@@ -22,8 +22,7 @@ from server.graphql.errors import ClientLeft, Code, ErrorPayload, RequestError, 
 from server.graphql.extensions import Extensions
 from server.graphql.failures import Failures
 from server.graphql.plain import PlainEvents
-
-LONGEST_TURN_SECONDS = 0.005
+from server.graphql.turns import Turns
 
 Deliver = Callable[[bytes], Awaitable[None]]
 
@@ -39,6 +38,7 @@ class Operation:
     make_context: Callable[[], object]
     deadline: timedelta
     cost: int
+    turns: Turns
 
     @property
     def kind(self) -> OperationType:
@@ -54,19 +54,13 @@ class Operation:
 
     async def follow(self, deliver: Deliver) -> None:
         """Delivers the stream event by event, as fast as `deliver` takes them. RequestError: the stream failed."""
-        time = asyncio.get_running_loop().time
         async with self._around():
-            source, plain = await self._source(), PlainEvents(self.executor)
-            yielded_at = time()
+            source, plain, turn = await self._source(), PlainEvents(self.executor), self.turns.turn()
             try:
                 async for event in source:
                     data = plain.answer(event)
                     await deliver(_encode_payload({"data": data}) if data is not None else await self._event(event))
-                    # A stream that always has more would never wait: not for others, and not for word that its
-                    # client has left.
-                    if time() - yielded_at > LONGEST_TURN_SECONDS:
-                        await asyncio.sleep(0)
-                        yielded_at = time()
+                    await turn.give_way()
             except (ClientLeft, RequestError):
                 raise
             except Exception as error:

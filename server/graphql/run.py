@@ -1,7 +1,7 @@
 """From a request to an operation that may run: parsed, weighed, validated, allowed, its variables coerced."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from server.graphql.errors import Code, RequestError, located_payload, unauthent
 from server.graphql.extensions import Extensions
 from server.graphql.limits import TransportLimits
 from server.graphql.operation import Operation
+from server.graphql.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Operations:
     make_context: Callable[[Viewer | None], object]
     open_fields: frozenset[str]
     introspection: bool
+    turns: Turns = field(default_factory=Turns)
 
     def open(self, request: GraphQLRequest, viewer: Viewer | None) -> Operation:
         """Raises RequestError. Nothing of the application has run when it returns, but `make_context`."""
@@ -44,6 +46,7 @@ class Operations:
             make_context=lambda: self.make_context(viewer),
             deadline=self._deadline(definition),
             cost=weight.cost,
+            turns=self.turns,
         )
 
     def _require_open(self, document: Document, definition: OperationDefinitionNode) -> None:

@@ -66,6 +66,7 @@ async def _kept_what_was_seen(trial: Trial, promise: Promise, seen: list[Event],
 async def sent_at_once(trial: Trial) -> None:
     """Twenty sends in parallel with one key, half of them at each process."""
     for turn in trial.turns():
+        await trial.stage.forget_requests()
         name, key, idempotency_key = uuid4().hex, trial.key(), str(uuid4())
         question = f"script: {json.dumps({'id': name, 'words': 5})}"
         ways = itertools.islice(itertools.cycle(trial.stage.pair), SENDS)

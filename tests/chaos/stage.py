@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import psutil
 
 from domain.user import Role, Users
@@ -160,6 +161,11 @@ class Stage:
 
     async def mend_postgres(self) -> None:
         await asyncio.to_thread(self.cluster.start)
+
+    async def forget_requests(self) -> None:
+        """What the model server remembers takes it longer and longer to tell."""
+        async with httpx.AsyncClient() as client:
+            await client.delete(f"{self.scripted.base_url.removesuffix('/v1')}/requests")
 
     async def sql(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """On a connection of its own."""

@@ -20,6 +20,7 @@ STOP_SECONDS = 1.5
 async def dropped(trial: Trial) -> None:
     hearing, deaf = trial.stage.pair[0], trial.stage.deaf
     for _ in trial.turns():
+        await trial.stage.forget_requests()
         async with asyncio.TaskGroup() as tasks:
             for writer, reader in ((hearing, deaf), (deaf, hearing)):
                 tasks.create_task(_followed_across(trial, writer, reader))
