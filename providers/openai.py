@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -160,13 +160,12 @@ async def _not_a_stream(response: httpx.Response) -> ModelFailure:
 
 async def _first_words(response: httpx.Response) -> str:
     words = b""
-    try:
+    # They are for the log only: as many as come in time will do.
+    with suppress(TimeoutError, httpx.TransportError, aiohttp.ClientError):
         async with asyncio.timeout(AFTER_REFUSAL.total_seconds()):
             chunks = response.aiter_raw()
             while len(words) < LONGEST_DETAIL and (chunk := await anext(chunks, b"")):
                 words += chunk
-    except (TimeoutError, httpx.TransportError, aiohttp.ClientError):
-        pass
     return words[:LONGEST_DETAIL].decode("utf-8", "replace")
 
 

@@ -81,6 +81,7 @@ class _Socket:
                 self._keeping = self._tasks.create_task(self._require_init())
                 await self._read()
         except* ClientLeft:
+            # The ordinary end of a socket; there is nobody left to tell.
             pass
         except* Exception as group:
             end = _end(group.exceptions[0])
