@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from server.graphql.failures import Failures
 from server.telemetry import LONGEST_LINE, configure_logging
 
 
@@ -78,3 +79,11 @@ def test_requests_to_model_servers_are_not_told_one_by_one(capsys: pytest.Captur
     configure_logging(production=False, level="info")
     logging.getLogger("httpx").info("HTTP Request: POST http://127.0.0.1:8080/v1/chat/completions")
     assert capsys.readouterr().err == ""
+
+
+def test_an_error_id_finds_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(production=True, level="info")
+    payload = Failures().exception_payload(KeyError("secret words"))
+    (line,) = lines(capsys)
+    assert line["error_id"] == payload["extensions"]["errorId"]
+    assert (line["exception_type"], "trace" in line, "secret words" in str(line)) == ("KeyError", True, False)
