@@ -1,11 +1,14 @@
 """The composition root: every part is made here, once, and opened and closed in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
+
+import structlog
 
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
@@ -40,6 +43,9 @@ from server.models_file import Catalogue
 from server.node import Worker
 from server.settings import Settings
 
+log = structlog.get_logger(__name__)
+
+BROKEN = 70  # EX_SOFTWARE of sysexits.h
 DEVELOPER = UserId(UUID("00000000-0000-7000-8000-000000000001"))
 
 
@@ -106,12 +112,21 @@ async def _assemble(
 @asynccontextmanager
 async def _in_background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(each) for each in work]
+        running = [tasks.create_task(vital(each)) for each in work]
         try:
             yield
         finally:
             for task in running:
                 task.cancel()
+
+
+async def vital(work: Coroutine[None, None, None], *, die: Callable[[int], object] = os._exit) -> None:
+    """What the process cannot live without. Half dead it would refuse and time out for ever; dead it is taken over."""
+    try:
+        await work
+    except Exception:  # the outermost owner of this task
+        log.critical("a vital task has failed: this process ends, and others take its runs over", exc_info=True)
+        die(BROKEN)
 
 
 def _node(settings: Settings, worker: Worker, models: Iterable[Model]) -> Node:
