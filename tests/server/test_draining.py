@@ -4,12 +4,12 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 
-from tests.e2e.client import SEND, Client, Event, Socket, played
+from tests.e2e.client import SEND, Client, Cut, Event, Socket, played
 from tests.e2e.scripted import script
 from tests.e2e.served import Served
 from tests.server.conftest import Serve
@@ -49,9 +49,8 @@ async def test_meanwhile_it_is_not_ready_refuses_sends_and_answers_all_else(serv
     assert await asyncio.to_thread(served.wait) == 0
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-async def test_what_outlasts_the_grace_is_interrupted_in_front_of_its_followers(serve: Serve, workers: str) -> None:
-    served = serve(grace_seconds="1", workers=workers)
+async def test_what_outlasts_the_grace_is_interrupted_in_front_of_its_followers(serve: Serve) -> None:
+    served = serve(grace_seconds="1")
     async with served.client() as client, following(client, LONG) as socket:
         seen = [await event_of(socket) for _ in range(5)]
         served.signal(signal.SIGTERM)
@@ -61,6 +60,26 @@ async def test_what_outlasts_the_grace_is_interrupted_in_front_of_its_followers(
         assert seen[-1].reply_text == played(seen)
         assert await asyncio.to_thread(served.wait) == 0
         assert 1 < time.monotonic() - began < 1 + SOON
+
+
+async def test_a_follower_whose_run_is_another_workers_resumes_elsewhere(serve: Serve) -> None:
+    """The socket may be the other worker's, which has nothing to wait for and closes it first."""
+    leaving, staying = serve(grace_seconds="1", workers="2"), serve()
+    async with leaving.client() as client:
+        sent = await client.send(LONG)
+        async with client.socket() as socket:
+            await socket.initialise(client.key)
+            await socket.subscribe("1", sent.generation)
+            seen = [await event_of(socket) for _ in range(5)]
+            leaving.signal(signal.SIGTERM)
+            with suppress(Cut):
+                seen += [event async for event in rest_of(socket)]
+            assert await socket.closed() == 1001
+    async with staying.client(leaving.development_key) as client:
+        seen += [event async for event in client.follow_ws(sent.generation, after=seen[-1].seq)]
+    assert (seen[-1].status, seen[-1].finish_reason) == ("INTERRUPTED", "SERVER_LOST")
+    assert seen[-1].reply_text == played(seen)
+    assert await asyncio.to_thread(leaving.wait) == 0
 
 
 async def test_followers_by_event_stream_receive_the_rest_too(serve: Serve) -> None:
