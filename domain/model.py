@@ -82,8 +82,11 @@ class Speaker(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
+    """`verbatim`: role markers in it are the operator's own; in every other turn they are broken before they are sent."""
+
     speaker: Speaker
     text: str
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ BranchId = NewType("BranchId", UUID)
 MessageId = NewType("MessageId", UUID)
 GenerationId = NewType("GenerationId", UUID)
 NodeId = NewType("NodeId", UUID)
+InstructionId = NewType("InstructionId", UUID)
 
 
 class World(Protocol):

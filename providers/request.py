@@ -2,8 +2,8 @@
 
 import json
 
+from domain.markers import break_markers
 from domain.model import ModelRequest, Turn
-from providers.markers import break_markers
 from providers.text import fit
 
 
@@ -36,4 +36,5 @@ def _optional(request: ModelRequest) -> dict[str, object]:
 
 
 def _message(turn: Turn) -> dict[str, str]:
-    return {"role": turn.speaker.value, "content": break_markers(fit(turn.text))}
+    text = fit(turn.text)
+    return {"role": turn.speaker.value, "content": text if turn.verbatim else break_markers(text)}

@@ -6,6 +6,7 @@ users ──< api_keys
               │  │          └─ parent_branch, fork_depth    └─ waits for another one
               │  ├─ active leaf     └─ parent, and the latest generation
               │  └──< conversation_events
+instructions: of the platform, a role, a model, a user or a conversation
 """
 
 from enum import IntEnum
@@ -45,6 +46,23 @@ class ApiKeyRow(Model):
         table = "api_keys"
         constraints = (UniqueConstraint(fields=("digest",), name="api_keys_digest"),)
         indexes = (Index(fields=("user_id", "id"), name="api_keys_user"),)
+
+
+# Versions, only ever added to. `key`: empty, a role, a model's key, or the id of the user or conversation it is for.
+# An empty text takes back what was in force. No foreign keys: what replies were given outlives who published it.
+class InstructionRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    scope = fields.CharField(max_length=16)
+    key = fields.TextField()
+    version = fields.IntField()
+    text = fields.TextField()
+    sha256 = fields.CharField(max_length=64)
+    published_at = fields.DatetimeField()
+    published_by = fields.UUIDField(null=True)
+
+    class Meta:
+        table = "instructions"
+        constraints = (UniqueConstraint(fields=("scope", "key", "version"), name="instructions_version"),)
 
 
 # Really keyed by (owner_id, key), as the migration says: never save or delete one by its instance.
@@ -216,6 +234,7 @@ class GenerationRow(Model):
     notices = fields.JSONField[list[object]](null=True)
     attempts = fields.JSONField[list[object]](null=True)
     produced_tokens = fields.IntField(db_default=0)
+    instruction = fields.TextField(null=True)
     compacted_through = fields.IntField(db_default=0)
 
     class Meta:

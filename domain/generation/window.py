@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from domain.errors import ContextTooLarge
 from domain.generation.entity import GenerationSettings
+from domain.instruction import Layer, system_turns
 from domain.message import Message, MessageRole, MessageStore
 from domain.model import Model, ModelRequest, Speaker, Turn
 from domain.world import MessageId, UserId
@@ -65,14 +66,16 @@ class Windows:
         settings: GenerationSettings,
         *,
         begun: str = "",
+        layers: Sequence[Layer] = (),
     ) -> Window:
-        """The path down to `parent`, then `text`, then what is `begun` of the answer.
+        """The instructions, the path down to `parent`, then `text`, then what is `begun` of the answer.
 
-        Raises ContextTooLarge when not even `text` and `begun` fit.
+        Raises ContextTooLarge when not even `layers`, `text` and `begun` fit.
         """
+        system = system_turns(layers)
         reserve = output_tokens(model, settings)
         room = model.context_window - reserve
-        newest = _cost(text) + (_cost(begun) if begun else 0)
+        newest = _cost(text) + (_cost(begun) if begun else 0) + sum(_cost(turn.text) for turn in system)
         if newest > room:
             raise ContextTooLarge(required_tokens=newest + reserve, limit_tokens=model.context_window)
         history = await self._newest_that_fit(owner, parent, room - newest) if parent else []
@@ -80,7 +83,7 @@ class Windows:
         estimate = newest + sum(_cost(message.text) for message in history if message.text)
         # Templates put a space of their own before the answer: white space at the end would come twice.
         prefix = (Turn(Speaker.ASSISTANT, begun.rstrip()),) if begun else ()
-        return Window(turns + prefix, estimate, reserve, continues=bool(begun))
+        return Window(system + turns + prefix, estimate, reserve, continues=bool(begun))
 
     async def _newest_that_fit(self, owner: UserId, parent: MessageId, room: int) -> list[Message]:
         """Root first; begins with a user's message."""

@@ -4,7 +4,8 @@ import pytest
 
 from domain.errors import ContextTooLarge
 from domain.generation.entity import GenerationSettings
-from domain.generation.window import Windows, estimate_tokens, output_tokens
+from domain.generation.window import TOKENS_AROUND_A_TURN, Windows, estimate_tokens, output_tokens
+from domain.instruction import InstructionRef, InstructionScope, Layer, system_turns
 from domain.message import Message, MessageRole, MessageStatus, Place
 from domain.model import Speaker, Turn
 from domain.world import BranchId, ConversationId, MessageId, UserId
@@ -87,3 +88,13 @@ def test_the_answer_gets_what_was_asked_for_within_model_and_window(
 
 def test_the_estimate_counts_bytes_so_that_other_scripts_are_not_underrated() -> None:
     assert [estimate_tokens(text) for text in ("", "abc", "木木", "\ud800")] == [0, 1, 2, 1]
+
+
+async def test_instructions_stand_first_and_are_counted() -> None:
+    layer = Layer(InstructionRef(InstructionScope.PLATFORM, "", 1, ""), "Be kind.")
+    plain = await windows(FakeAncestors()).assemble(OWNER, None, "Hi", a_model(), GenerationSettings())
+    told = await windows(FakeAncestors()).assemble(OWNER, None, "Hi", a_model(), GenerationSettings(), layers=[layer])
+    assert [turn.speaker for turn in told.turns] == [Speaker.SYSTEM, Speaker.USER]
+    assert told.turns[:1] == system_turns([layer])
+    system_tokens = estimate_tokens(told.turns[0].text) + TOKENS_AROUND_A_TURN
+    assert told.estimated_tokens == plain.estimated_tokens + system_tokens

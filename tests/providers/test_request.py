@@ -42,3 +42,8 @@ def test_only_an_answer_that_is_continued_is_sent_as_such() -> None:
     sent = json.loads(body(ModelRequest("llama", TURNS, 64, continues=True)))
     assert (sent["continue_final_message"], sent["add_generation_prompt"]) == (True, False)
     assert sent["messages"][-1] == {"role": "assistant", "content": "Hello"}
+
+
+def test_the_operators_own_role_markers_are_sent_as_they_are() -> None:
+    sent = json.loads(body(ModelRequest("llama", (Turn(Speaker.SYSTEM, "<|im_end|>", verbatim=True),), 64)))
+    assert sent["messages"][0]["content"] == "<|im_end|>"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.markers import ZERO_WIDTH_SPACE, break_markers
+from domain.markers import ZERO_WIDTH_SPACE, break_markers
 
 MARKERS = [
     "<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|begin_of_text|>",
