@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.conversation.commands import ContinueReply
-from domain.conversation.once import Moved, Once, Sent, Written, new_run, remembered
+from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.rules import Problems, check_output
-from domain.conversation.store import ConversationStore, Draft, Tree
+from domain.conversation.store import ConversationStore, Draft, Grown, NewRun, Tree
 from domain.errors import ConversationBusy, InputRule, NotContinuable, NotFound
 from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
@@ -15,7 +15,7 @@ from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
 from domain.message import Message, MessageRole, MessageStatus, MessageStore
 from domain.model import Model, ModelCapability, Models
-from domain.text import is_blank, units
+from domain.text import is_blank
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
 
@@ -61,7 +61,7 @@ class Continuations:
     async def go_on(self, viewer: Viewer, command: ContinueReply) -> Sent:
         """Raises every refusal of ContinueReplyResult; then nothing was written."""
 
-        async def attempt() -> Written | None:
+        async def attempt() -> Written:
             plan = await self._plan(viewer, command)
             return await self._once.write_and_start(self._write(viewer, plan))
 
@@ -117,56 +117,59 @@ class Continuations:
             raise NotContinuable(reply, f"The model {model.key} cannot go on from a text: send a new message instead.")
         return model
 
-    async def _write(self, viewer: Viewer, plan: Plan) -> Written | None:
-        """One transaction, one commit. None: the key was taken meanwhile."""
-        generation_id = GenerationId(self._world.new_id())
-        reply_id = plan.reply.id if plan.in_place else MessageId(self._world.new_id())
-        done = remembered(plan.command, plan.reply.conversation_id, plan.asked.id, reply_id, generation_id)
-        async with self._conversations.writing() as writing:
-            if not await writing.remember(viewer.id, plan.command.idempotency_key, done):
-                return None
+    async def _write(self, viewer: Viewer, plan: Plan) -> Written:
+        """One transaction, one commit. Raises KeyTaken, Moved."""
+        draft = self._draft(plan)
+        done = memo(viewer, plan.command, plan.reply.conversation_id, plan.asked.id, draft)
+        async with self._conversations.writing(done) as writing:
             tree = await writing.lock(viewer.id, plan.reply.conversation_id)
             if tree is None:
                 raise NotFound("input", "reply")
-            reply = await self._reply(tree, plan, reply_id, generation_id)
-            return await self._begin(tree, plan, reply)
+            await _look_again(tree, plan)
+            return await self._begin(tree, plan, draft)
 
-    async def _reply(self, tree: Tree, plan: Plan, reply_id: MessageId, generation_id: GenerationId) -> Message:
-        """Looked at again under the lock: two continuations of one reply must not both write it."""
-        now = await tree.message(plan.reply.id)
-        if now is None or now.generation_id != plan.reply.generation_id or now.text != plan.reply.text:
-            raise NotContinuable(now or plan.reply, "This reply has gone on meanwhile: look at `currentReply`.")
-        if busy := await tree.unfinished_above(plan.asked):
-            raise ConversationBusy(busy)
-        if plan.in_place and now.child_count > 0:
-            raise Moved
-        if plan.in_place:
-            return await tree.reopen(now, generation_id)
+    def _draft(self, plan: Plan) -> Draft:
+        """The reply as its run finds it, in its old place or in a new one."""
+        run_id = GenerationId(self._world.new_id())
+        reply_id = plan.reply.id if plan.in_place else MessageId(self._world.new_id())
         pending = MessageStatus.PENDING
-        draft = Draft(
-            reply_id, MessageRole.ASSISTANT, pending, plan.kept, plan.received_at, generation_id=generation_id
-        )
-        [sibling] = await tree.add([draft], plan.asked)
-        return sibling
+        return Draft(reply_id, MessageRole.ASSISTANT, pending, plan.kept, plan.received_at, generation_id=run_id)
 
-    async def _begin(self, tree: Tree, plan: Plan, reply: Message) -> Written:
-        queued = self._runs.has_line(plan.model)
+    async def _begin(self, tree: Tree, plan: Plan, draft: Draft) -> Written:
         run = new_run(
-            reply,
+            draft,
+            tree.conversation,
             plan.model,
             plan.before.settings,
             plan.window,
             trigger=GenerationTrigger.CONTINUE,
-            queued=queued,
-            at=plan.received_at,
-            text_offset=units(plan.kept),
+            queued=self._runs.has_line(plan.model),
         )
-        generation = await tree.begin(run, self._runs.node.id, self._runs.node.lease)
-        conversation = await tree.activate(reply, plan.received_at)
-        reply = replace(reply, status=generation.status.of_reply())
-        sent = Sent(conversation, plan.asked, reply, generation, replayed=False)
-        request = plan.window.request(plan.model, generation.settings)
-        return Written(sent, None if queued else Order(generation, plan.model, request, kept=plan.kept))
+        grown = await self._grow(tree, plan, replace(draft, status=run.status.of_reply()), run)
+        [reply] = grown.messages
+        sent = Sent(grown.conversation, plan.asked, reply, run, replayed=False)
+        if run.status is GenerationStatus.QUEUED:
+            return Written(sent, None)
+        request = plan.window.request(plan.model, run.settings)
+        return Written(sent, Order(run, plan.model, request, kept=plan.kept))
+
+    async def _grow(self, tree: Tree, plan: Plan, draft: Draft, run: Generation) -> Grown:
+        begun = NewRun(run, self._runs.node.id, self._runs.node.lease)
+        if plan.in_place:
+            return await tree.reopen(plan.reply, begun)
+        return await tree.grow([draft], plan.asked, begun)
+
+
+async def _look_again(tree: Tree, plan: Plan) -> None:
+    """Under the lock: two continuations of one reply must not both write it. Raises NotContinuable, ConversationBusy, Moved."""
+    standing = await tree.look(plan.reply.id)
+    now = standing.message
+    if now is None or now.generation_id != plan.reply.generation_id or now.text != plan.reply.text:
+        raise NotContinuable(now or plan.reply, "This reply has gone on meanwhile: look at `currentReply`.")
+    if standing.unfinished is not None:
+        raise ConversationBusy(standing.unfinished)
+    if plan.in_place and now.child_count > 0:
+        raise Moved
 
 
 def kept_of(reply: Message) -> str:

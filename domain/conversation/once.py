@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TypeVar
 
 from domain.conversation.commands import Command, fingerprint
 from domain.conversation.entity import Conversation
 from domain.conversation.service import made_and_deleted, recall
-from domain.conversation.store import ConversationStore, Remembered
+from domain.conversation.store import ConversationStore, Draft, KeyTaken, Memo, Remembered
 from domain.generation.entity import Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
@@ -19,6 +18,7 @@ from domain.generation.wakes import Wakes
 from domain.generation.window import Window
 from domain.message import Message, MessageStore
 from domain.model import Model
+from domain.text import units
 from domain.user import Viewer
 from domain.world import ConversationId, GenerationId, MessageId
 
@@ -60,29 +60,27 @@ class Once:
         self._conversations, self._messages, self._generations = conversations, messages, generations
         self._runs, self._wakes = runs, wakes
 
-    async def do(self, viewer: Viewer, command: Command, write: Callable[[], Awaitable[Written | None]]) -> Sent:
-        """`write` checks, plans and writes all of it or nothing; None from it: the key was taken meanwhile."""
+    async def do(self, viewer: Viewer, command: Command, write: Callable[[], Awaitable[Written]]) -> Sent:
+        """`write` checks, plans and writes all of it or nothing. It may raise KeyTaken and Moved: then it is tried again."""
         made_of = fingerprint(command)
         while True:
             if done := await recall(self._conversations, viewer, command.idempotency_key, made_of):
                 return await self._replay(viewer, done)
             self._runs.require_open()
-            with suppress(Moved):
-                if written := await write():
-                    return written.sent
+            with suppress(Moved, KeyTaken):
+                return (await write()).sent
 
-    async def write_and_start(self, writing: Coroutine[None, None, Written | None]) -> Written | None:
+    async def write_and_start(self, writing: Coroutine[None, None, Written]) -> Written:
         """A client that leaves between the commit and the start must not leave a run behind that nobody plays."""
         return await _uninterrupted(self._start(writing))
 
-    async def _start(self, writing: Coroutine[None, None, Written | None]) -> Written | None:
+    async def _start(self, writing: Coroutine[None, None, Written]) -> Written:
         written = await writing
-        if written is not None:
-            self._wakes.wake([written.sent.conversation.id, written.sent.conversation.owner_id])
-            if written.order is not None:
-                self._runs.start(written.order)
-            else:
-                self._runs.call_next()
+        self._wakes.wake([written.sent.conversation.id, written.sent.conversation.owner_id])
+        if written.order is not None:
+            self._runs.start(written.order)
+        else:
+            self._runs.call_next()
         return written
 
     async def _replay(self, viewer: Viewer, done: Remembered) -> Sent:
@@ -104,31 +102,29 @@ class Once:
         )
 
 
-def remembered(
-    command: Command, conversation_id: ConversationId, said: MessageId, reply: MessageId, generation: GenerationId
-) -> Remembered:
-    ids = {"conversation": conversation_id, "userMessage": said, "reply": reply, "generation": generation}
-    return Remembered(fingerprint(command), dict(ids))
+def memo(viewer: Viewer, command: Command, conversation_id: ConversationId, said: MessageId, reply: Draft) -> Memo:
+    assert reply.generation_id is not None
+    ids = {"conversation": conversation_id, "userMessage": said, "reply": reply.id, "generation": reply.generation_id}
+    return Memo(viewer.id, command.idempotency_key, Remembered(fingerprint(command), dict(ids)))
 
 
 def new_run(
-    reply: Message,
+    reply: Draft,
+    conversation: Conversation,
     model: Model,
     settings: GenerationSettings,
     window: Window,
     *,
     trigger: GenerationTrigger,
     queued: bool,
-    at: datetime,
     waits_for: GenerationId | None = None,
-    text_offset: int = 0,
 ) -> Generation:
-    """The run that will write `reply`, accepted `at`."""
+    """The run that will write `reply`, after the text that stands there."""
     assert reply.generation_id is not None
     return Generation(
         id=reply.generation_id,
-        conversation_id=reply.conversation_id,
-        owner_id=reply.owner_id,
+        conversation_id=conversation.id,
+        owner_id=conversation.owner_id,
         reply_id=reply.id,
         trigger=trigger,
         status=GenerationStatus.QUEUED if queued else GenerationStatus.RUNNING,
@@ -136,10 +132,11 @@ def new_run(
         requested_model_key=model.key,
         settings=replace(settings, model=model.key, max_output_tokens=window.output_tokens),
         estimated_input_tokens=window.estimated_tokens,
-        queued_at=at,
-        started_at=None if queued else at,
+        queued_at=reply.received_at,
+        started_at=None if queued else reply.received_at,
         waits_for=waits_for,
-        text_offset=text_offset,
+        text_offset=units(reply.text),
+        last_seq=0 if queued else 1,
     )
 
 

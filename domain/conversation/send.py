@@ -9,17 +9,23 @@ from typing import Protocol
 
 from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
 from domain.conversation.entity import Conversation
-from domain.conversation.once import Moved, Once, Sent, Written, new_run, remembered
+from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.rules import LIMITS, Problems, check_output, check_settings
 from domain.conversation.service import check_new, opened
-from domain.conversation.store import ConversationStore, Draft, Tree, Writing
+from domain.conversation.store import ConversationStore, Draft, NewRun, Standing, Tree, Writing
 from domain.errors import ConversationBusy, InputRule, NotFound, StaleBranch
-from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationTrigger
+from domain.generation.entity import (
+    FinishReason,
+    Generation,
+    GenerationSettings,
+    GenerationStatus,
+    GenerationTrigger,
+)
 from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
-from domain.message import Message, MessageRole, MessageStatus, MessageStore
+from domain.message import MessageRole, MessageStatus, MessageStore
 from domain.model import Model, Models
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
@@ -76,7 +82,7 @@ class Sends:
         """Raises every refusal of SendMessageResult; then nothing was written."""
         beside: Beside | None = None
 
-        async def attempt() -> Written | None:
+        async def attempt() -> Written:
             nonlocal beside
             plan = await self._plan(viewer, command, beside)
             try:
@@ -156,47 +162,43 @@ class Sends:
         asked = (await self._messages.messages(viewer.id, [asked_id])).get(asked_id) if asked_id else None
         return Beside(asked.parent_id if asked else None)
 
-    async def _write(self, viewer: Viewer, plan: Plan) -> Written | None:
-        """One transaction, one commit. None: the key was taken meanwhile."""
+    async def _write(self, viewer: Viewer, plan: Plan) -> Written:
+        """One transaction, one commit. Raises KeyTaken, Moved."""
         conversation = plan.conversation or opened(
             viewer.id, plan.command.new_conversation or NewConversation(), self._world
         )
-        said, reply, generation_id = self._drafts(plan)
-        done = remembered(plan.command, conversation.id, said.id, reply.id, generation_id)
-        async with self._conversations.writing() as writing:
-            if not await writing.remember(viewer.id, plan.command.idempotency_key, done):
-                return None
+        said, reply = self._drafts(plan)
+        done = memo(viewer, plan.command, conversation.id, said.id, reply)
+        async with self._conversations.writing(done) as writing:
             tree = await _tree(writing, viewer, plan, conversation)
             return await self._grow(tree, plan, said, reply)
 
     async def _grow(self, tree: Tree, plan: Plan, said: Draft, reply: Draft) -> Written:
-        parent = await _parent(tree, plan)
-        ahead = await _ahead(tree, plan, parent)
-        queued = ahead is not None or self._runs.has_line(plan.model)
-        reply = replace(reply, status=MessageStatus.PENDING if queued else MessageStatus.STREAMING)
-        user_message, answer = await tree.add([said, reply], parent)
-        waits_for = ahead.id if ahead else None
+        standing = await _standing(tree, plan)
+        ahead = _ahead(plan, standing)
         run = new_run(
-            answer,
+            reply,
+            tree.conversation,
             plan.model,
             plan.settings,
             plan.window,
             trigger=GenerationTrigger.SEND,
-            queued=queued,
-            at=plan.received_at,
-            waits_for=waits_for,
+            queued=ahead is not None or self._runs.has_line(plan.model),
+            waits_for=ahead.id if ahead else None,
         )
-        generation = await tree.begin(run, self._runs.node.id, self._runs.node.lease)
-        conversation = await tree.activate(answer, plan.received_at)
-        sent = Sent(conversation, user_message, answer, generation, replayed=False)
-        order = Order(generation, plan.model, plan.window.request(plan.model, plan.settings))
-        return Written(sent, None if queued else order)
+        reply = replace(reply, status=run.status.of_reply())
+        node = self._runs.node
+        grown = await tree.grow([said, reply], standing.message, NewRun(run, node.id, node.lease))
+        user_message, answer = grown.messages
+        sent = Sent(grown.conversation, user_message, answer, run, replayed=False)
+        if run.status is GenerationStatus.QUEUED:
+            return Written(sent, None)
+        return Written(sent, Order(run, plan.model, plan.window.request(plan.model, plan.settings)))
 
-    def _drafts(self, plan: Plan) -> tuple[Draft, Draft, GenerationId]:
-        """The user's message, the reply to it, and the run that will write that."""
+    def _drafts(self, plan: Plan) -> tuple[Draft, Draft]:
+        """The user's message, and the reply to it with the id of the run that will write it."""
         command, received_at = plan.command, plan.received_at
         said_id, reply_id = MessageId(self._world.new_id()), MessageId(self._world.new_id())
-        generation_id = GenerationId(self._world.new_id())
         said = Draft(
             said_id,
             MessageRole.USER,
@@ -206,9 +208,8 @@ class Sends:
             sent_at=min(command.sent_at, received_at + CLOCK_TOLERANCE) if command.sent_at else None,
             idempotency_key=command.idempotency_key,
         )
-        pending = MessageStatus.PENDING
-        reply = Draft(reply_id, MessageRole.ASSISTANT, pending, "", received_at, generation_id=generation_id)
-        return said, reply, generation_id
+        run_id, pending = GenerationId(self._world.new_id()), MessageStatus.PENDING
+        return said, Draft(reply_id, MessageRole.ASSISTANT, pending, "", received_at, generation_id=run_id)
 
 
 async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conversation) -> Tree:
@@ -220,22 +221,22 @@ async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conv
     return tree
 
 
-async def _parent(tree: Tree, plan: Plan) -> Message | None:
-    """The message that is answered, looked at again under the lock. Raises StaleBranch, Moved."""
+async def _standing(tree: Tree, plan: Plan) -> Standing:
+    """Of the message that is answered, looked at again under the lock. Raises StaleBranch, Moved."""
     command, leaf_id = plan.command, tree.conversation.active_leaf_id
     if command.expected_leaf is not None and command.expected_leaf != leaf_id:
-        raise StaleBranch(await tree.message(leaf_id) if leaf_id else None)
+        raise StaleBranch((await tree.look(leaf_id)).message)
     if command.parent is None and plan.beside is None and plan.parent != leaf_id:
         raise Moved
-    return await tree.message(plan.parent) if plan.parent else None
+    return await tree.look(plan.parent)
 
 
-async def _ahead(tree: Tree, plan: Plan, parent: Message | None) -> Generation | None:
+def _ahead(plan: Plan, standing: Standing) -> Generation | None:
     """The run that this one has to wait for. Raises ConversationBusy."""
-    busy = await tree.unfinished_above(parent) if parent else None
+    busy = standing.unfinished
     if busy is None:
         return None
-    if plan.command.on_busy is not BusyPolicy.ENQUEUE or await tree.waiting() >= MOST_WAITING:
+    if plan.command.on_busy is not BusyPolicy.ENQUEUE or standing.waiting >= MOST_WAITING:
         raise ConversationBusy(busy)
     return busy
 

@@ -12,7 +12,7 @@ from domain.conversation.entity import (
     TitleSource,
 )
 from domain.conversation.rules import Problems, check_settings, check_tags, check_title
-from domain.conversation.store import ConversationStore, Remembered
+from domain.conversation.store import ConversationStore, KeyTaken, Memo, Remembered
 from domain.errors import KeyReused, NotFound
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
@@ -53,12 +53,11 @@ class Conversations:
         check_new(problems, command.new, self._models, ())
         problems.refuse()
         conversation = opened(viewer.id, command.new, self._world)
-        async with self._store.writing() as writing:
-            mine = Remembered(fingerprint(command), {"conversation": conversation.id})
-            made = await writing.remember(viewer.id, command.idempotency_key, mine)
-            if made:
+        done = Remembered(fingerprint(command), {"conversation": conversation.id})
+        try:
+            async with self._store.writing(Memo(viewer.id, command.idempotency_key, done)) as writing:
                 await writing.open(conversation)
-        if not made:
+        except KeyTaken:
             return await self.create(viewer, command)
         self._wakes.wake([conversation.id, viewer.id])
         return Created(conversation, replayed=False)

@@ -15,12 +15,25 @@ from domain.page import Page, PageArgs
 from domain.world import ConversationId, GenerationId, MessageId, NodeId, UserId
 
 
+class KeyTaken(Exception):
+    """The key was used meanwhile: recall what it did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """A mutation that succeeded under a key: its fingerprint and the ids it answered with, by the names of the answer."""
 
     fingerprint: bytes
     ids: dict[str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """What is remembered under a key of `owner`'s if the transaction commits."""
+
+    owner: UserId
+    key: str
+    done: Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +51,75 @@ class Draft:
     model_key: ModelKey | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A RUNNING one is leased by `node`, and GenerationStarted is seq 1 of its log; the log of a QUEUED one is empty."""
+
+    generation: Generation
+    node: NodeId
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a new message would answer. `unfinished`: the nearest unfinished run that writes it or one of its ancestors.
+
+    `waiting`: how many runs of the conversation are QUEUED.
+    """
+
+    message: Message | None
+    unfinished: Generation | None
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    conversation: Conversation
+    messages: tuple[Message, ...]
+
+
 class Tree(Protocol):
-    """One conversation under its row lock: nobody else writes to it until the transaction ends."""
+    """One conversation under its row lock: nobody else writes to it until the transaction ends.
+
+    What is grown or reopened becomes the active leaf and the last activity; INACTIVE becomes ACTIVE.
+    """
 
     @property
     def conversation(self) -> Conversation: ...
 
-    async def message(self, message_id: MessageId) -> Message | None:
-        """None unless it is of this conversation."""
+    async def look(self, message_id: MessageId | None) -> Standing:
+        """`message` None: it is not of this conversation. Above a new root (None) nothing runs."""
 
-    async def unfinished_above(self, message: Message) -> Generation | None:
-        """An unfinished run that writes `message` or one of its ancestors; the nearest."""
+    async def grow(self, drafts: Sequence[Draft], parent: Message | None, run: NewRun | None = None) -> Grown:
+        """The drafts as a chain below `parent` (None: a new root), each the child of the one before; `run` writes the last."""
 
-    async def add(self, drafts: Sequence[Draft], parent: Message | None) -> list[Message]:
-        """The drafts as a chain below `parent` (None: a new root): the first its child, each next one the child of the one before."""
+    async def reopen(self, reply: Message, run: NewRun) -> Grown:
+        """The reply is written on by another run; its text is kept."""
 
-    async def waiting(self) -> int:
-        """How many runs of the conversation are QUEUED."""
-
-    async def reopen(self, reply: Message, generation_id: GenerationId) -> Message:
-        """The reply is to be written on by another run; its text is kept."""
-
-    async def begin(self, generation: Generation, node: NodeId, lease: timedelta) -> Generation:
-        """Stores a generation. A RUNNING one is leased by `node` and has GenerationStarted as seq 1 of its log;
-        the log of a QUEUED one is empty. The one returned has the right last_seq."""
-
-    async def activate(self, leaf: Message, at: datetime) -> Conversation:
-        """Makes `leaf` the active leaf and the last activity `at`; INACTIVE becomes ACTIVE."""
+    async def activate(self, leaf: Message, at: datetime) -> Conversation: ...
 
 
 class Writing(Protocol):
-    """One short transaction."""
+    """One short transaction. Its locks are taken in this order: quotas, the conversation, what is inserted.
 
-    async def remember(self, owner: UserId, key: str, remembered: Remembered) -> bool:
-        """False: the key is taken. Waits for a twin in flight, at most 5 s, then raises Unavailable."""
+    `lock` and `open` remember the memo, if there is one, in the same statement; they raise KeyTaken.
+    """
 
     async def open(self, conversation: Conversation) -> Tree: ...
 
-    async def lock(self, owner: UserId, conversation_id: ConversationId) -> Tree | None: ...
+    async def lock(self, owner: UserId, conversation_id: ConversationId) -> Tree | None:
+        """None: not there, not theirs or deleted."""
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
         """Marks it deleted; answers with its unfinished runs, which are asked to stop. None: not there, not theirs or deleted before."""
 
 
 class ConversationStore(Protocol):
-    def writing(self) -> AbstractAsyncContextManager[Writing]:
-        """Commits at its end, rolls back when left by an exception."""
+    def writing(self, memo: Memo | None = None) -> AbstractAsyncContextManager[Writing]:
+        """Commits at its end, rolls back when left by an exception.
+
+        Waits for a twin in flight (the same key of the same owner), at most 5 s, then raises Unavailable.
+        """
 
     async def recall(self, owner: UserId, key: str) -> Remembered | None: ...
 

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 from uuid import UUID
 
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
-from domain.conversation.store import Remembered
+from domain.conversation.store import Memo, Remembered
 from domain.page import Page, PageArgs
 from domain.world import ConversationId, UserId, World
 from repositories.conversation.listing import listed
@@ -26,9 +26,10 @@ class SqlConversations:
         self._database, self._world, self._gates = database, world, Gates(database.patience)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[SqlWriting]:
-        async with AsyncExitStack() as stack:
-            yield SqlWriting(self._database, self._world, self._gates, stack)
+    async def writing(self, memo: Memo | None = None) -> AsyncIterator[SqlWriting]:
+        # The gate first: who waits there holds no connection.
+        async with self._gates.through(memo) if memo else nullcontext(), self._database.transaction() as session:
+            yield SqlWriting(session, self._world, memo)
 
     async def recall(self, owner: UserId, key: str) -> Remembered | None:
         row = await self._database.fetchrow(_RECALL, owner, key)

@@ -2,40 +2,51 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from domain.conversation.entity import Conversation
-from domain.conversation.store import Remembered
+from domain.conversation.store import KeyTaken, Memo
 from domain.errors import Unavailable
 from domain.generation.entity import FinishReason
 from domain.world import ConversationId, GenerationId, UserId, World
 from repositories.conversation.row import to_conversation
 from repositories.conversation.tree import SqlTree
-from repositories.database import Database, Session
+from repositories.database import Session
 from repositories.generation.detail import settings_json
 from repositories.tables import EventKind
 
-_REMEMBER = """
-INSERT INTO idempotency_keys (owner_id, key, fingerprint, ids, created_at) VALUES ($1, $2, $3, $4, now())
-ON CONFLICT DO NOTHING
+# $2 null: there is nothing to remember. A twin in flight is waited for; what it took in the end is not free.
+_REMEMBERED = """
+WITH remembered AS (
+  INSERT INTO idempotency_keys (owner_id, key, fingerprint, ids, created_at)
+  SELECT $1, $2, $3, $4, now() WHERE $2::text IS NOT NULL ON CONFLICT DO NOTHING RETURNING true
+), key AS (
+  SELECT $2 IS NULL OR EXISTS (SELECT 1 FROM remembered) AS free
+)
 """
 
 # Seq 0 stands before every reader's cursor: it is for sidebars only.
-_OPEN = """
-WITH opened AS (
-INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
-  pinned, tags, message_count, root_count, settings, activations)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, 0)
-RETURNING id, owner_id
+_OPEN = f"""
+{_REMEMBERED}, opened AS (
+  INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
+    pinned, tags, message_count, root_count, settings, activations)
+  SELECT $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, $16, 0 FROM key WHERE free
+  RETURNING id, owner_id
 )
 INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
-SELECT id, 0, clock_timestamp(), $13::smallint, owner_id FROM opened
+SELECT id, 0, clock_timestamp(), {EventKind.OPENED:d}, owner_id FROM opened
 """
 
-_LOCK = """
-SELECT * FROM conversations WHERE id = $2 AND owner_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+# LATERAL: the key before the lock, and no lock without the key.
+_LOCK = f"""
+{_REMEMBERED}
+SELECT key.free, c.* FROM key LEFT JOIN LATERAL (
+  SELECT * FROM conversations
+  WHERE id = $5 AND owner_id = $6 AND deleted_at IS NULL AND key.free FOR NO KEY UPDATE
+) c ON true
 """
 
 # The last event of the conversation, which outlives it: a sidebar elsewhere has to hear of it.
@@ -67,34 +78,29 @@ class Gates:
         self._patience = patience
         self._locks: WeakValueDictionary[tuple[UserId, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def enter(self, owner: UserId, key: str, stack: AsyncExitStack) -> None:
-        """Left with the stack. Raises Unavailable."""
-        lock = self._locks.setdefault((owner, key), asyncio.Lock())
+    @asynccontextmanager
+    async def through(self, memo: Memo) -> AsyncIterator[None]:
+        """Raises Unavailable."""
+        lock = self._locks.setdefault((memo.owner, memo.key), asyncio.Lock())
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
-                await stack.enter_async_context(lock)
+                await lock.acquire()
         except TimeoutError:
             raise Unavailable("The same mutation is still being worked on: call again.") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 class SqlWriting:
-    """The transaction begins with the first statement."""
-
-    def __init__(self, database: Database, world: World, gates: Gates, stack: AsyncExitStack) -> None:
-        self._database, self._world, self._gates, self._stack = database, world, gates, stack
-        self._begun: Session | None = None
-
-    async def remember(self, owner: UserId, key: str, remembered: Remembered) -> bool:
-        if self._begun is None:
-            await self._gates.enter(owner, key, self._stack)
-        ids = json.dumps({name: str(value) for name, value in remembered.ids.items()})
-        session = await self._session()
-        return await session.execute(_REMEMBER, owner, key, remembered.fingerprint, ids) == 1
+    def __init__(self, session: Session, world: World, memo: Memo | None) -> None:
+        self._session, self._world, self._memo = session, world, memo
 
     async def open(self, conversation: Conversation) -> SqlTree:
-        session = await self._session()
-        await session.execute(
+        opened = await self._session.execute(
             _OPEN,
+            *_columns(self._memo),
             conversation.id,
             conversation.owner_id,
             conversation.title,
@@ -107,23 +113,27 @@ class SqlWriting:
             conversation.pinned,
             conversation.tags,
             settings_json(conversation.settings),
-            EventKind.OPENED,
         )
-        return SqlTree(session, conversation, self._world)
+        if not opened:
+            raise KeyTaken
+        return SqlTree(self._session, conversation, self._world)
 
     async def lock(self, owner: UserId, conversation_id: ConversationId) -> SqlTree | None:
-        session = await self._session()
-        row = await session.fetchrow(_LOCK, owner, conversation_id)
-        return None if row is None else SqlTree(session, to_conversation(row), self._world)
+        [row] = await self._session.fetch(_LOCK, *_columns(self._memo), conversation_id, owner)
+        if not row["free"]:
+            raise KeyTaken
+        return None if row["id"] is None else SqlTree(self._session, to_conversation(row), self._world)
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
-        session = await self._session()
-        if await session.execute(_DELETE, owner, conversation_id, at, EventKind.DELETED) == 0:
+        if await self._session.execute(_DELETE, owner, conversation_id, at, EventKind.DELETED) == 0:
             return None
-        stopped = await session.fetch(_STOP_ALL, conversation_id, at, FinishReason.CANCELLED.value)
+        stopped = await self._session.fetch(_STOP_ALL, conversation_id, at, FinishReason.CANCELLED.value)
         return [row["id"] for row in stopped]
 
-    async def _session(self) -> Session:
-        if self._begun is None:
-            self._begun = await self._stack.enter_async_context(self._database.transaction())
-        return self._begun
+
+def _columns(memo: Memo | None) -> tuple[object, ...]:
+    """As _REMEMBERED takes them."""
+    if memo is None:
+        return None, None, None, None
+    ids = json.dumps({name: str(value) for name, value in memo.done.ids.items()})
+    return memo.owner, memo.key, memo.done.fingerprint, ids

@@ -18,6 +18,8 @@ from tests.graphql.documents import CONTINUE, CREATE, FOLLOW, SEND, STOP
 # asyncpg learning a type, once for each connection.
 _LEARNING = re.compile(r"typeinfo_tree|set_config\(")
 
+_OUTLINE = re.compile(r"^(BEGIN|COMMIT|ROLLBACK)|\b(?:FROM|INTO|UPDATE) ([a-z_]+)")
+
 _COUNTED: ContextVar[list[str] | None] = ContextVar("counted", default=None)
 
 
@@ -26,6 +28,12 @@ def note(statement: LoggedQuery) -> None:
     counted = _COUNTED.get()
     if counted is not None and not _LEARNING.search(statement.query):
         counted.append(statement.query)
+
+
+def outlined(statements: list[str]) -> list[str]:
+    """Each by the first table that it names; what begins and ends a transaction by that."""
+    found = [_OUTLINE.search(statement) for statement in statements]
+    return [match[1] or match[2] for match in found if match]
 
 
 def script(**settings: object) -> str:
@@ -67,14 +75,14 @@ class FrontEnd:
         return [error["extensions"]["code"] for error in (await self.answer(query, **variables))["errors"]]
 
     async def counted(self, query: str, **variables: object) -> tuple[dict[str, Any], list[str]]:
-        """The answer, and the statements that it took; the first is the credential's."""
+        """The answer, and the statements that it took; the first is the credential's. Those of its run follow as they come."""
         await self.ask("{viewer {id}}")  # the use of a key is noted once a minute
         statements: list[str] = []
         token = _COUNTED.set(statements)
         try:
             answered = await self.ask(query, **variables)
             await asyncio.sleep(0)  # asyncpg tells its loggers a turn of the loop later
-            return answered, list(statements)
+            return answered, statements
         finally:
             _COUNTED.reset(token)
 

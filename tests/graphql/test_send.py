@@ -5,14 +5,9 @@ from uuid import uuid4
 from server.compose import Gus
 from tests.graphql.asked import told
 from tests.graphql.documents import SEND
-from tests.graphql.front_end import FrontEnd, script
+from tests.graphql.front_end import FrontEnd, outlined, script
 from tests.graphql.rows import contents, counts
 from tests.model_server import ModelServer
-
-# The credential, the key; BEGIN, the key, the conversation, both messages, the run, the active leaf, COMMIT.
-STATEMENTS_OF_A_NEW_CONVERSATION = 9
-# Also the conversation and the context before; within, the lock, the parent and what runs above it.
-STATEMENTS_OF_THE_NEXT_SEND = 13
 
 LEAN = """
 mutation($input: SendMessageInput!) {
@@ -155,17 +150,30 @@ async def test_the_same_key_of_two_viewers_is_two_keys(ada: FrontEnd, bob: Front
     assert (mine["replayed"], theirs["replayed"]) == (False, False)
 
 
-async def test_a_send_takes_so_many_statements_and_no_more(ada: FrontEnd) -> None:
+async def test_a_send_takes_these_statements_and_no_more(ada: FrontEnd) -> None:
     new, statements = await ada.counted(LEAN, input=slow("first"))
-    assert len(statements) == STATEMENTS_OF_A_NEW_CONVERSATION
+    asked, opened, grown = ["api_keys", "idempotency_keys"], ["BEGIN", "idempotency_keys"], ["conversations", "COMMIT"]
+    assert outlined(statements) == asked + opened + grown
     await ada.followed(new["sendMessage"]["generation"]["id"])
+
     here = {"conversation": new["sendMessage"]["conversation"]["id"]}
     next, statements = await ada.counted(LEAN, input={**slow("second"), **here})
-    assert len(statements) == STATEMENTS_OF_THE_NEXT_SEND
+    planned, looked = ["conversations", "messages"], ["generations"]
+    assert outlined(statements) == asked + planned + opened + looked + grown
     await ada.followed(next["sendMessage"]["generation"]["id"])
+
     below = {**here, "parent": new["sendMessage"]["reply"]["id"]}
     _, statements = await ada.counted(LEAN, input={**slow("third"), **below})
-    assert len(statements) == STATEMENTS_OF_THE_NEXT_SEND + 1
+    assert outlined(statements) == [*asked, "conversations", "messages", "messages", *opened, *looked, *grown]
+
+    _, statements = await ada.counted(LEAN, input={**slow("third"), **below})
+    assert outlined(statements) == [*asked, "conversations", "messages", "generations"]
+
+
+async def test_a_run_takes_these_statements_beside_the_commits_of_its_text(ada: FrontEnd) -> None:
+    sent, statements = await ada.counted(LEAN, input={"text": script(words=1), "idempotencyKey": "k"})
+    await ada.followed(sent["sendMessage"]["generation"]["id"])
+    assert outlined(statements)[6:] == ["BEGIN", "conversations", "generations", "COMMIT"]
 
 
 def slow(key: str) -> dict[str, object]:

@@ -17,7 +17,7 @@ from repositories.database import open_database
 from repositories.migrate import migrate
 from tests.load.planting import Planted, plant_line, plant_regenerated
 from tests.postgres import start_test_postgres
-from tests.repositories.story import NOW, Story, draft
+from tests.repositories.story import Story, draft
 
 SMALL, LARGE, FORKS = 1_000, 100_000, 50_000
 ROUNDS = 200
@@ -75,8 +75,7 @@ class Growing:
         async with self._story.conversations.writing() as writing:
             tree = await writing.lock(self._story.owner, self._conversation_id)
             assert tree is not None
-            [self._leaf] = await tree.add([draft("one more")], self._leaf)
-            await tree.activate(self._leaf, NOW)
+            [self._leaf] = (await tree.grow([draft("one more")], self._leaf)).messages
 
 
 async def medians(calls: list[Call]) -> list[float]:

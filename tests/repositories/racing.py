@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from uuid import UUID
 
-from domain.conversation.store import Remembered
+from domain.conversation.store import KeyTaken
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
 from domain.generation.log import Line
 from domain.model import ModelKey
@@ -14,7 +14,7 @@ from domain.world import ConversationId, MessageId, NodeId, UserId
 from repositories.database import Database, open_database
 from repositories.generation.log import SqlTokenLog
 from repositories.migrate import migrate
-from tests.repositories.story import LEASE, WORLD, Story, draft
+from tests.repositories.story import LEASE, WORLD, Story, draft, memo
 
 
 async def raced(*racers: tuple[object, ...]) -> list[str]:
@@ -55,13 +55,14 @@ async def send(url: str, owner: str, conversation: str, key: str, tries: str) ->
 
 
 async def send_once(story: Story, conversation_id: ConversationId, key: str) -> bool:
-    async with story.conversations.writing() as writing:
-        if not await writing.remember(story.owner, key, Remembered(b"print", {"conversation": conversation_id})):
-            return False
-        tree = await writing.lock(story.owner, conversation_id)
-        assert tree is not None
-        await tree.activate((await tree.add([draft("once")], None))[0], draft("").received_at)
-        return True
+    try:
+        async with story.conversations.writing(memo(story.owner, key, conversation=conversation_id)) as writing:
+            tree = await writing.lock(story.owner, conversation_id)
+            assert tree is not None
+            await tree.grow([draft("once")], None)
+    except KeyTaken:
+        return False
+    return True
 
 
 async def work(url: str, capacity: str) -> int:

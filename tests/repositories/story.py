@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from domain.conversation.entity import Conversation, ConversationState, TitleSource
-from domain.conversation.store import Draft
+from domain.conversation.store import Draft, Memo, NewRun, Remembered
 from domain.generation.entity import (
     Ending,
     FinishReason,
@@ -73,17 +74,13 @@ class Story:
             await writing.open(conversation)
         return conversation
 
-    async def say(
-        self, conversation_id: ConversationId, parent: Message | None, *texts: str, activate: bool = True
-    ) -> list[Message]:
+    async def say(self, conversation_id: ConversationId, parent: Message | None, *texts: str) -> list[Message]:
         """A chain below `parent`; its end becomes the active leaf."""
         async with self.conversations.writing() as writing:
             tree = await writing.lock(self.owner, conversation_id)
             assert tree is not None
-            added = await tree.add([draft(text) for text in texts], parent)
-            if activate:
-                await tree.activate(added[-1], NOW)
-        return added
+            grown = await tree.grow([draft(text) for text in texts], parent)
+        return list(grown.messages)
 
     async def run(
         self, conversation_id: ConversationId, parent: Message | None = None, node: NodeId = NODE
@@ -98,8 +95,9 @@ class Story:
         if conversation_id is None:
             conversation_id = behind.conversation_id if behind else (await self.conversation()).id
         parent = await self.message(behind.reply_id) if behind else None
-        waiting = {"status": GenerationStatus.QUEUED, "started_at": None, "waits_for": behind.id if behind else None}
-        return await self._begun(conversation_id, parent, NODE, **(waiting | fields))
+        waiting = {"status": GenerationStatus.QUEUED, "started_at": None, "last_seq": 0}
+        ahead = {"waits_for": behind.id if behind else None}
+        return await self._begun(conversation_id, parent, NODE, **(waiting | ahead | fields))
 
     async def _begun(
         self, conversation_id: ConversationId, parent: Message | None, node: NodeId, **fields: object
@@ -107,13 +105,10 @@ class Story:
         async with self.conversations.writing() as writing:
             tree = await writing.lock(self.owner, conversation_id)
             assert tree is not None
-            run_id = GenerationId(WORLD.new_id())
-            reply = draft("", MessageRole.ASSISTANT, MessageStatus.PENDING, generation_id=run_id)
-            _, added = await tree.add([draft("What is a tree?"), reply], parent)
-            run = replace(new_generation(run_id, added), **fields)  # type: ignore[arg-type]  # any of its fields
-            generation = await tree.begin(run, node, LEASE)
-            await tree.activate(added, NOW)
-        return generation
+            reply = draft_of_reply()
+            run = replace(new_generation(reply, tree.conversation), **fields)  # type: ignore[arg-type]  # any of its fields
+            await tree.grow([draft("What is a tree?"), reply], parent, NewRun(run, node, LEASE))
+        return run
 
     async def write(self, generation: Generation, *texts: str) -> Generation:
         deltas, at = [], 0
@@ -155,21 +150,23 @@ def new_conversation(owner: UserId, **fields: object) -> Conversation:
     return Conversation(**(known | fields))  # type: ignore[arg-type]
 
 
-def draft(
-    text: str,
-    role: MessageRole = MessageRole.USER,
-    status: MessageStatus = MessageStatus.COMPLETE,
-    generation_id: GenerationId | None = None,
-) -> Draft:
-    return Draft(MessageId(WORLD.new_id()), role, status, text, NOW, generation_id=generation_id)
+def draft(text: str, role: MessageRole = MessageRole.USER) -> Draft:
+    return Draft(MessageId(WORLD.new_id()), role, MessageStatus.COMPLETE, text, NOW)
 
 
-def new_generation(run_id: GenerationId, reply: Message) -> Generation:
+def draft_of_reply() -> Draft:
+    """A run has still to write it."""
+    reply = draft("", MessageRole.ASSISTANT)
+    return replace(reply, status=MessageStatus.PENDING, generation_id=GenerationId(WORLD.new_id()))
+
+
+def new_generation(reply: Draft, conversation: Conversation) -> Generation:
     model = ModelKey("llama")
+    assert reply.generation_id is not None
     return Generation(
-        id=run_id,
-        conversation_id=reply.conversation_id,
-        owner_id=reply.owner_id,
+        id=reply.generation_id,
+        conversation_id=conversation.id,
+        owner_id=conversation.owner_id,
         reply_id=reply.id,
         trigger=GenerationTrigger.SEND,
         status=GenerationStatus.RUNNING,
@@ -179,7 +176,12 @@ def new_generation(run_id: GenerationId, reply: Message) -> Generation:
         estimated_input_tokens=7,
         queued_at=NOW,
         started_at=NOW,
+        last_seq=1,
     )
+
+
+def memo(owner: UserId, key: str, **ids: UUID) -> Memo:
+    return Memo(owner, key, Remembered(b"print", ids))
 
 
 def texts(messages: Sequence[Message]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,9 +9,9 @@ from asyncpg.connection import LoggedQuery
 
 from domain.conversation.events import EventSlice, MessageAdded, ReplyFinished, ReplyStarted, Touch
 from domain.generation.entity import Generation
-from domain.world import ConversationId, GenerationId
+from domain.world import ConversationId
 from tests.repositories.racing import raced
-from tests.repositories.story import LEASE, NODE, NOW, WORLD, Story
+from tests.repositories.story import NOW, WORLD, Story, draft
 from tests.repositories.test_writing import send
 
 MINUTE = timedelta(minutes=1)
@@ -156,7 +155,7 @@ async def test_a_send_that_fails_tells_nothing(story: Story, run: Generation) ->
         async with story.conversations.writing() as writing:
             tree = await writing.lock(story.owner, run.conversation_id)
             assert tree is not None
-            await tree.begin(replace(run, id=GenerationId(WORLD.new_id())), NODE, LEASE)
+            await tree.grow([draft("lost")], None)
             raise ZeroDivisionError
     assert (await events(story, run.conversation_id)).last_seq == 3
 

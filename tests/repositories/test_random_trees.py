@@ -36,12 +36,11 @@ async def grown(story: Story, chance: Random, size: int) -> tuple[Conversation, 
         while len(tree.nodes) < size:
             parent = parent_in(tree, chance, bushy)
             drafts = [draft(f"{len(tree.nodes)}") for _ in range(chance.choice([1, 1, 2, 3]))]
-            for message in await sql.add(drafts, parent.message if parent else None):
+            for message in (await sql.grow(drafts, parent.message if parent else None)).messages:
                 parent = tree.add(message, parent)
-            if parent and chance.random() < 0.7:
-                await sql.activate(parent.message, NOW)
-                tree.activate(parent)
-            elif chance.random() < 0.3:
+            assert parent is not None
+            tree.activate(parent)
+            if chance.random() < 0.1:
                 shown = chance.choice(tree.leaves)
                 await sql.activate(shown.message, NOW)
                 tree.activate(shown)

@@ -10,45 +10,61 @@ import pytest
 from asyncpg.connection import LoggedQuery
 
 from domain.conversation.entity import Conversation, ConversationState
-from domain.conversation.store import Remembered
+from domain.conversation.store import KeyTaken, NewRun, Remembered, Standing
 from domain.errors import Unavailable
 from domain.generation.entity import Generation, GenerationStatus, GenerationTrigger
 from domain.generation.log import Append, GenerationStarted, Line, NewText, Want
 from domain.message import Family, Message, MessageRole, MessageStatus
 from domain.page import PageArgs
-from domain.world import GenerationId
+from domain.world import GenerationId, UserId
 from repositories.conversation.store import SqlConversations
 from repositories.database import open_database
 from tests.repositories.racing import raced, send_once
-from tests.repositories.story import LEASE, NODE, NOW, WORLD, Story, draft, new_conversation, new_generation, texts
-
-KEY = Remembered(b"print", {"message": WORLD.new_id()})
+from tests.repositories.story import (
+    LEASE,
+    NODE,
+    NOW,
+    WORLD,
+    Story,
+    draft,
+    draft_of_reply,
+    memo,
+    new_conversation,
+    new_generation,
+    texts,
+)
 
 
 async def send(story: Story, conversation: Conversation, parent: Message | None, key: str = "key") -> Message:
     """The whole transaction of a send, as the domain makes it."""
-    async with story.conversations.writing() as writing:
-        assert await writing.remember(story.owner, key, KEY)
+    async with story.conversations.writing(memo(story.owner, key)) as writing:
         tree = await writing.lock(story.owner, conversation.id)
         assert tree is not None
-        below = await tree.message(parent.id) if parent else None
-        assert not below or await tree.unfinished_above(below) is None
-        run_id = GenerationId(WORLD.new_id())
-        reply = draft("", MessageRole.ASSISTANT, MessageStatus.STREAMING, generation_id=run_id)
-        _, added = await tree.add([draft("What is a tree?"), reply], below)
-        await tree.begin(new_generation(run_id, added), NODE, LEASE)
-        await tree.activate(added, NOW)
-    return added
+        standing = await tree.look(parent.id if parent else None)
+        assert standing.unfinished is None
+        reply = draft_of_reply()
+        run = NewRun(new_generation(reply, tree.conversation), NODE, LEASE)
+        grown = await tree.grow([draft("What is a tree?"), reply], standing.message, run)
+    return grown.messages[1]
 
 
-async def test_a_send_takes_nine_round_trips(story: Story, statements: list[LoggedQuery]) -> None:
+async def test_a_send_is_three_statements_and_one_commit(story: Story, statements: list[LoggedQuery]) -> None:
     conversation = await story.conversation()
     [parent] = await story.say(conversation.id, None, "hello")
     statements.clear()
     await send(story, conversation, parent)
-    assert len(statements) == 9
+    assert len(statements) == 5
     assert statements[0].query.startswith("BEGIN")
     assert statements[-1].query == "COMMIT"
+
+
+async def test_a_send_that_opens_its_conversation_is_two(story: Story, statements: list[LoggedQuery]) -> None:
+    async with story.conversations.writing(memo(story.owner, "key")) as writing:
+        tree = await writing.open(new_conversation(story.owner))
+        reply = draft_of_reply()
+        run = NewRun(new_generation(reply, tree.conversation), NODE, LEASE)
+        await tree.grow([draft("What is a tree?"), reply], None, run)
+    assert [logged.query.split()[0] for logged in statements[-4:]] == ["BEGIN;", "WITH", "WITH", "COMMIT"]
 
 
 async def test_an_opened_conversation_reads_as_it_was_given(story: Story) -> None:
@@ -59,18 +75,20 @@ async def test_an_opened_conversation_reads_as_it_was_given(story: Story) -> Non
     assert await story.conversations.conversations(story.owner, [conversation.id]) == {conversation.id: conversation}
 
 
-async def test_added_messages_read_as_add_returned_them(story: Story) -> None:
+async def test_grown_messages_read_as_they_were_returned(story: Story) -> None:
     conversation = await story.conversation()
     async with story.conversations.writing() as writing:
         tree = await writing.lock(story.owner, conversation.id)
         assert tree is not None
         sent = replace(draft("hi"), sent_at=NOW - timedelta(seconds=1), idempotency_key="key")
-        added = await tree.add([sent, draft("there", MessageRole.ASSISTANT)], None)
-        assert [await tree.message(message.id) for message in added] == added
-        assert await tree.message(draft("").id) is None
-        counted = tree.conversation
+        grown = await tree.grow([sent, draft("there", MessageRole.ASSISTANT)], None)
+        added, counted = list(grown.messages), grown.conversation
+        assert tree.conversation == counted
+        assert [(await tree.look(message.id)).message for message in added] == added
+        assert await tree.look(draft("").id) == await tree.look(None) == Standing(None, None, 0)
     assert [await story.message(message.id) for message in added] == added
     assert (counted.message_count, counted.root_count, counted.event_seq) == (2, 1, 2)
+    assert (counted.active_leaf_id, counted.last_message_at) == (added[1].id, NOW)
     assert await story.conversations.conversations(story.owner, [conversation.id]) == {conversation.id: counted}
 
 
@@ -113,15 +131,14 @@ async def continued(story: Story, reply: Message, status: GenerationStatus) -> G
     async with story.conversations.writing() as writing:
         tree = await writing.lock(story.owner, reply.conversation_id)
         assert tree is not None
-        run_id = GenerationId(WORLD.new_id())
-        reopened = await tree.reopen(reply, run_id)
-        assert (reopened.generation_id, reopened.text, reopened.completed_at) == (run_id, reply.text, None)
-        run = replace(
-            new_generation(run_id, reopened), trigger=GenerationTrigger.CONTINUE, status=status, text_offset=7
-        )
-        begun = await tree.begin(run, NODE, LEASE)
-        await tree.activate(reopened, NOW)
-    return begun
+        fields = {"trigger": GenerationTrigger.CONTINUE, "status": status, "text_offset": 7, "reply_id": reply.id}
+        last_seq = 0 if status is GenerationStatus.QUEUED else 1
+        run = replace(new_generation(draft_of_reply(), tree.conversation), last_seq=last_seq, **fields)  # type: ignore[arg-type]
+        grown = await tree.reopen(reply, NewRun(run, NODE, LEASE))
+    [reopened] = grown.messages
+    assert (reopened.generation_id, reopened.text, reopened.completed_at) == (run.id, reply.text, None)
+    assert (grown.conversation.active_leaf_id, reopened.status) == (reply.id, status.of_reply())
+    return run
 
 
 async def test_the_waiting_runs_of_a_conversation_are_counted(story: Story) -> None:
@@ -132,14 +149,11 @@ async def test_the_waiting_runs_of_a_conversation_are_counted(story: Story) -> N
     async with story.conversations.writing() as writing:
         tree = await writing.lock(story.owner, first.conversation_id)
         assert tree is not None
-        assert await tree.waiting() == 2
-        reply = await tree.message(second.reply_id)
-        assert reply is not None
-        busy = await tree.unfinished_above(reply)
-    assert busy == await story.generation(second.id)
+        standing = await tree.look(second.reply_id)
+    assert standing == Standing(await story.message(second.reply_id), await story.generation(second.id), 2)
 
 
-async def test_activating_wakes_an_inactive_conversation_and_no_other(story: Story) -> None:
+async def test_a_new_message_wakes_an_inactive_conversation_and_no_other(story: Story) -> None:
     for state, becomes in (("INACTIVE", "ACTIVE"), ("PAUSED", "PAUSED")):
         conversation = await story.conversation(state=ConversationState(state))
         [leaf] = await story.say(conversation.id, None, "hello")
@@ -186,31 +200,55 @@ async def test_two_processes_with_one_key_send_once(story: Story, database_url: 
     )
 
 
+async def test_who_waited_for_the_lock_sees_what_was_written_meanwhile(story: Story) -> None:
+    conversation, locked = await story.conversation(), asyncio.Event()
+
+    async def wait_and_look() -> Standing:
+        async with story.conversations.writing(memo(story.owner, "second")) as writing:
+            await locked.wait()
+            second = await writing.lock(story.owner, conversation.id)
+            assert second is not None
+            assert second.conversation.message_count == 2
+            return await second.look(second.conversation.active_leaf_id)
+
+    waiting = asyncio.create_task(wait_and_look())
+    async with story.conversations.writing(memo(story.owner, "first")) as writing:
+        tree = await writing.lock(story.owner, conversation.id)
+        assert tree is not None
+        locked.set()
+        await somebody_waits(story)
+        reply = draft_of_reply()
+        run = NewRun(new_generation(reply, conversation), NODE, LEASE)
+        await tree.grow([draft("What is a tree?"), reply], None, run)
+    standing = await waiting
+    assert standing.message is not None
+    assert standing.unfinished is not None
+    assert (standing.message.id, standing.unfinished.id) == (reply.id, run.generation.id)
+
+
 async def test_keys_of_two_users_are_two_keys(story: Story) -> None:
     stranger = await Story.begun(story.database)
     for owner in (story.owner, stranger.owner):
-        async with story.conversations.writing() as writing:
-            assert await writing.remember(owner, "key", KEY)
+        assert await opened(story.conversations, owner, "key")
 
 
 async def test_a_key_is_free_again_when_its_transaction_fails(story: Story) -> None:
     with suppress(ZeroDivisionError):
-        async with story.conversations.writing() as writing:
-            assert await writing.remember(story.owner, "key", KEY)
+        async with story.conversations.writing(memo(story.owner, "key")) as writing:
+            await writing.open(new_conversation(story.owner))
             raise ZeroDivisionError
     assert await story.conversations.recall(story.owner, "key") is None
-    async with story.conversations.writing() as writing:
-        assert await writing.remember(story.owner, "key", KEY)
+    assert await opened(story.conversations, story.owner, "key")
 
 
 async def test_twins_wait_at_the_gate_and_not_on_a_connection(database_url: str) -> None:
     async with open_database(database_url, 2) as database:
         story, store = await Story.begun(database), SqlConversations(database, WORLD)
-        async with store.writing() as writing:
-            assert await writing.remember(story.owner, "key", KEY)
-            twins = [asyncio.create_task(remembered(store, story, "key")) for _ in range(20)]
+        async with store.writing(memo(story.owner, "key")) as writing:
+            await writing.open(new_conversation(story.owner))
+            twins = [asyncio.create_task(opened(store, story.owner, "key")) for _ in range(20)]
             await asyncio.sleep(0)
-            assert await remembered(store, story, "another key")
+            assert await opened(store, story.owner, "another key")
         assert await asyncio.gather(*twins) == [False] * 20
 
 
@@ -218,15 +256,13 @@ async def test_a_twin_that_waits_too_long_is_unavailable(database_url: str) -> N
     patience = timedelta(milliseconds=50)
     async with open_database(database_url, 4, patience=patience) as database:
         story = await Story.begun(database)
-        async with story.conversations.writing() as writing:
-            assert await writing.remember(story.owner, "key", KEY)
+        store = story.conversations
+        async with store.writing(memo(story.owner, "key")) as writing:
+            await writing.open(new_conversation(story.owner))
             with pytest.raises(Unavailable):  # another store is another process: it waits in the database
-                await remembered(SqlConversations(database, WORLD), story, "key")
-        store = SqlConversations(database, WORLD)
-        async with store.writing() as writing:
-            await writing.remember(story.owner, "key 2", KEY)
+                await opened(story.conversations, story.owner, "key")
             with pytest.raises(Unavailable):
-                await remembered(store, story, "key 2")
+                await opened(store, story.owner, "key")
 
 
 async def test_old_keys_are_forgotten(story: Story) -> None:
@@ -294,10 +330,22 @@ async def unfinished_above(story: Story, message: Message) -> GenerationId | Non
     async with story.conversations.writing() as writing:
         tree = await writing.lock(story.owner, message.conversation_id)
         assert tree is not None
-        run = await tree.unfinished_above(message)
+        run = (await tree.look(message.id)).unfinished
     return run.id if run else None
 
 
-async def remembered(store: SqlConversations, story: Story, key: str) -> bool:
-    async with store.writing() as writing:
-        return await writing.remember(story.owner, key, KEY)
+async def somebody_waits(story: Story) -> None:
+    """For a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not await story.database.fetch(waiting):
+        pass
+
+
+async def opened(store: SqlConversations, owner: UserId, key: str) -> bool:
+    """False: the key was taken."""
+    try:
+        async with store.writing(memo(owner, key)) as writing:
+            await writing.open(new_conversation(owner))
+    except KeyTaken:
+        return False
+    return True
