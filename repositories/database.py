@@ -1,6 +1,6 @@
 """The open database: one pool for Tortoise and for hand-written SQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
@@ -10,11 +10,9 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext, get_current_context
 
 from repositories.errors import errors_of_the_domain
-from repositories.pool import QueryLogger, behind_a_pooler, milliseconds, tortoise_config
+from repositories.pool import PATIENCE, QueryLogger, behind_a_pooler, guards, tortoise_config
 
 __all__ = ["Database", "QueryLogger", "Session", "open_database"]
-
-PATIENCE = timedelta(seconds=5)
 
 
 class Session:
@@ -38,10 +36,12 @@ class Session:
             status: str = await self._connection.execute(sql, *values)
         return int(status.rsplit(" ", 1)[-1])
 
-    async def begin(self, patience: timedelta) -> None:
-        """One round trip for both, which asyncpg's own transaction() would make two."""
+    async def begin(self, guards: Mapping[str, int]) -> None:
+        """One round trip for all, where asyncpg's own transaction() needs one for each."""
         with errors_of_the_domain():
-            await self._connection.execute(f"BEGIN; SET LOCAL lock_timeout = {milliseconds(patience)}")
+            await self._connection.execute(
+                "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in guards.items())])
+            )
 
     async def commit(self) -> None:
         with errors_of_the_domain():
@@ -57,7 +57,7 @@ class Session:
 
 
 class Database:
-    """`patience`: how long to wait for a connection, and in a transaction for a lock.
+    """`patience`: how long to wait for a connection, and for a lock.
 
     `pooled`: behind a transaction pooler. The driver prepares and executes a statement in two steps, which outside of a
     transaction may reach two sessions: so there every statement stands in one.
@@ -89,7 +89,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Session]:
         """Commits at its end, rolls back when left by an exception. Raises Unavailable."""
         async with self._connected() as session:
-            await session.begin(self.patience)
+            await session.begin(guards(self.patience) if self._pooled else {})
             try:
                 yield session
             except BaseException:
@@ -123,10 +123,10 @@ async def open_database(
     url: str, pool_size: int, query_logger: QueryLogger | None = None, *, patience: timedelta = PATIENCE
 ) -> AsyncIterator[Database]:
     """Raises Unavailable when nothing answers."""
-    alone = get_current_context() is None
+    alone, config = get_current_context() is None, tortoise_config(url, pool_size, query_logger, patience=patience)
     with TortoiseContext() as context:
         # Request tasks do not inherit the lifespan's context: without the fallback Tortoise finds no database there.
-        await context.init(config=tortoise_config(url, pool_size, query_logger), _enable_global_fallback=alone)
+        await context.init(config=config, _enable_global_fallback=alone)
     try:
         client = context.db()
         assert isinstance(client, AsyncpgDBClient)

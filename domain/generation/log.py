@@ -197,6 +197,17 @@ class Stopping:
     node: NodeId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """`awaited`: another run is queued that waits for this one, or for its place in a line.
+
+    `stop`: nothing was written, as the run was asked to stop before it could end COMPLETED.
+    """
+
+    awaited: bool = False
+    stop: StopRequest | None = None
+
+
 class TokenLog(Protocol):
     async def append(self, batch: Sequence[Append]) -> dict[GenerationId, Appended]:
         """One statement and one commit for all. A run missing from the answer was locked: it goes with the next batch."""
@@ -206,11 +217,11 @@ class TokenLog(Protocol):
 
     async def finish(
         self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
-    ) -> bool:
-        """The end, in one transaction: TextTruncated to `cut_to` if given, GenerationFinished, the reply, the run.
+    ) -> Ended:
+        """The end, in one statement: TextTruncated to `cut_to` if given, GenerationFinished, the reply, the run.
 
         Nothing is written unless the run is still at `generation.attempt`, its log at `previous`, and not ended.
-        True: another run is queued that waits for this one, or for its place in a line.
+        Of a stop and a COMPLETED end that meet, one comes first: the stop is given back, or finds the run ended.
         """
 
     async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:

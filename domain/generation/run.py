@@ -20,7 +20,7 @@ from domain.generation.entity import (
     Notice,
     NoticeCode,
 )
-from domain.generation.log import NewNotice, NewStart, StopRequest, TokenLog, read_all, text_of
+from domain.generation.log import Ended, NewNotice, NewStart, StopRequest, TokenLog, read_all, text_of
 from domain.generation.prepare import Order
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
@@ -228,13 +228,22 @@ class Run:
         if self._out.failure is not None:
             logger.error("deltas could not be stored", exc_info=self._out.failure)
             ending = replace(ending, text=await self._text_through(None))
-        kept = await self._text_through(self._seen_seq) if self._seen_seq is not None else ending.text
-        cut_to = units(kept) if len(kept) < len(ending.text) else None
-        ending, order = replace(ending, text=kept), self._order
-        previous = self._out.last_seq
-        if await finish_patiently(self._log, order.generation, self._model, ending, previous=previous, cut_to=cut_to):
+        ended = await self._store(ending, self._seen_seq)
+        if ended.stop is not None:
+            # It was asked to stop before its end was stored: it ends as if that had been a moment earlier.
+            stopped = replace(ending, status=GenerationStatus.STOPPED, finish_reason=ended.stop.reason)
+            ended = await self._store(stopped, ended.stop.seen_seq)
+        if ended.awaited:
             self._on_awaited()
-        self._wakes.wake([order.generation.id, order.generation.conversation_id, order.generation.owner_id])
+        run = self._order.generation
+        self._wakes.wake([run.id, run.conversation_id, run.owner_id])
+
+    async def _store(self, ending: Ending, seen_seq: int | None) -> Ended:
+        kept = await self._text_through(seen_seq) if seen_seq is not None else ending.text
+        cut_to = units(kept) if len(kept) < len(ending.text) else None
+        run, previous = self._order.generation, self._out.last_seq
+        ending = replace(ending, text=kept)
+        return await finish_patiently(self._log, run, self._model, ending, previous=previous, cut_to=cut_to)
 
     async def _text_through(self, seq: int | None) -> str:
         entries = await read_all(self._log, self._order.generation.id)
@@ -243,8 +252,8 @@ class Run:
 
 async def finish_patiently(
     log: TokenLog, generation: Generation, model: Model, ending: Ending, *, previous: int, cut_to: int | None = None
-) -> bool:
-    """Through an outage of the database. Of two calls, by whatever process, one takes effect. True: others waited for it."""
+) -> Ended:
+    """Through an outage of the database. Of two calls, by whatever process, one takes effect."""
     while True:
         try:
             return await log.finish(generation, ending, ending.cost(model), previous=previous, cut_to=cut_to)

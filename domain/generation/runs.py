@@ -277,7 +277,8 @@ class Runs:
 
     async def _finish(self, generation: Generation, ending: Ending) -> None:
         model = self._models.recorded(generation.model_key)
-        if await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq):
+        ended = await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq)
+        if ended.awaited:
             self.call_next()
         self._wakes.wake([generation.id, generation.conversation_id, generation.owner_id])
 

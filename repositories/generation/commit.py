@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from domain.generation.entity import Ending, Generation
-from domain.generation.log import Append, Appended, NewEntry, NewNotice, NewStart, NewText, TruncationReason
+from domain.generation.log import Append, Appended, Ended, NewEntry, NewNotice, NewStart, NewText, TruncationReason
 from domain.world import GenerationId
 from repositories.database import Database
 from repositories.generation.detail import (
@@ -48,15 +48,29 @@ SELECT id, attempt, CASE WHEN taken THEN last ELSE last_seq END AS last_seq, CAS
 FROM held
 """
 
+# One statement, so that a process that is frozen or dies in the middle holds no lock. The conversation is locked before
+# anything else, as a send does it. Where it has changed since the statement's snapshot was taken, others may have queued up
+# behind this run unseen: then nothing is written, and the statement is repeated.
+# A run that was asked to stop does not end COMPLETED: of the two the lock of its row decides which came first.
 # Who waits for a run that is stopped before its turn waits for the one before that.
 # Nothing is told of a deleted conversation after its deletion. The end of a run that held a slot calls all who wait for
 # one: storage does not know which models share a line.
-_FINISH = """
-WITH run AS (
-  SELECT g.id, g.line, greatest(now(), g.queued_at) AS at,
-    (SELECT id FROM generations WHERE id = g.waits_for AND ended_at IS NULL) AS still_ahead
-  FROM generations g
-  WHERE g.id = $1 AND g.attempt = $2 AND g.last_seq = $3 AND g.ended_at IS NULL FOR NO KEY UPDATE OF g
+_FINISH = f"""
+WITH locked AS MATERIALIZED (
+  SELECT now.version = c.xmin AS unchanged
+  FROM conversations c CROSS JOIN LATERAL (
+    SELECT xmin AS version FROM conversations WHERE id = c.id FOR NO KEY UPDATE
+  ) now
+  WHERE c.id = $24
+), found AS (
+  SELECT g.*, (SELECT id FROM generations WHERE id = g.waits_for AND ended_at IS NULL) AS still_ahead
+  FROM locked CROSS JOIN LATERAL (
+    SELECT id, line, waits_for, stop_requested_at, stop_seen_seq, stop_reason, greatest(now(), queued_at) AS at
+    FROM generations
+    WHERE id = $1 AND attempt = $2 AND last_seq = $3 AND ended_at IS NULL AND locked.unchanged FOR NO KEY UPDATE
+  ) g
+), run AS (
+  SELECT * FROM found WHERE $7 <> 'COMPLETED' OR stop_requested_at IS NULL
 ), moved_up AS (
   UPDATE generations g SET waits_for = run.still_ahead
   FROM run WHERE g.waits_for = run.id AND g.status = 'QUEUED' AND run.still_ahead IS NOT NULL
@@ -83,16 +97,17 @@ WITH run AS (
   RETURNING c.event_seq, c.deleted_at
 ), told AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, generation_id, owner_id)
-  SELECT ended.conversation_id, c.event_seq, clock_timestamp(), $24::smallint, ended.reply_id, ended.id, ended.owner_id
+  SELECT ended.conversation_id, c.event_seq, clock_timestamp(), {EventKind.REPLY_FINISHED:d}, ended.reply_id, ended.id,
+    ended.owner_id
   FROM ended, conversation c WHERE c.deleted_at IS NULL
 )
-SELECT (
+SELECT locked.unchanged, stop.*, (
     run.still_ahead IS NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED' AND q.waits_for = run.id)
   ) OR (run.line IS NOT NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED')) AS awaited
-FROM run
+FROM locked LEFT JOIN run ON true LEFT JOIN (
+  SELECT stop_requested_at, stop_seen_seq, stop_reason FROM found WHERE id NOT IN (SELECT id FROM run)
+) stop ON true
 """
-
-_LOCK_CONVERSATION = "SELECT 1 FROM conversations WHERE id = $1 FOR NO KEY UPDATE"
 
 
 async def append(database: Database, batch: Sequence[Append]) -> dict[GenerationId, Appended]:
@@ -119,17 +134,16 @@ async def finish(
     *,
     previous: int,
     cut_to: int | None,
-) -> bool:
+) -> Ended:
     events: list[tuple[object, ...]] = [(Kind.FINISHED, None, finished_json(ending))]
     if cut_to is not None:
         events.insert(0, (Kind.TRUNCATED, cut_to, truncated_json(TruncationReason.STOPPED)))
-    async with database.transaction() as session:
-        # The conversation before anything else, as a send does it.
-        await session.fetch(_LOCK_CONVERSATION, generation.conversation_id)
-        row = await session.fetchrow(
-            _FINISH, generation.id, generation.attempt, previous, *_columns(events, 3), *_ending(ending, cost)
-        )
-    return row is not None and bool(row["awaited"])
+    run = generation.id, generation.attempt, previous
+    end = *_columns(events, 3), *_ending(ending, cost), generation.conversation_id
+    while True:
+        row = await database.fetchrow(_FINISH, *run, *end)
+        if row is None or row["unchanged"]:
+            return Ended() if row is None else Ended(bool(row["awaited"]), to_stop(row))
 
 
 def _run(run: Append) -> tuple[object, ...]:
@@ -169,7 +183,6 @@ def _ending(ending: Ending, cost: Decimal | None) -> tuple[object, ...]:
         ending.status.of_reply().value,
         ending.text,
         ending.reasoning,
-        EventKind.REPLY_FINISHED,
     )
 
 

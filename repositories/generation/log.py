@@ -9,7 +9,7 @@ from operator import itemgetter
 from asyncpg import Record
 
 from domain.generation.entity import Ending, Generation
-from domain.generation.log import Append, Appended, Claimed, Line, Slice, Stopping, StopRequest, Want
+from domain.generation.log import Append, Appended, Claimed, Ended, Line, Slice, Stopping, StopRequest, Want
 from domain.world import GenerationId, NodeId, UserId
 from repositories.database import Database
 from repositories.generation import leases
@@ -64,7 +64,7 @@ class SqlTokenLog:
 
     async def finish(
         self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
-    ) -> bool:
+    ) -> Ended:
         return await finish(self._database, generation, ending, cost, previous=previous, cut_to=cut_to)
 
     async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:

@@ -13,6 +13,7 @@ from domain.generation.log import (
     Append,
     Appended,
     Claimed,
+    Ended,
     GenerationFinished,
     GenerationStarted,
     Line,
@@ -156,12 +157,14 @@ class FakeLog:
 
     async def finish(
         self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
-    ) -> bool:
+    ) -> Ended:
         if self._fails():
             raise Unavailable("down", retry_after=0)
         run = self.runs[generation.id]
         if run.ended_at or run.attempt != generation.attempt or run.last_seq != previous:
-            return False
+            return Ended()
+        if ending.status is GenerationStatus.COMPLETED and run.id in self.stop_requests:
+            return Ended(stop=self.stop_requests[run.id])
         entries, seq = self.entries[run.id], previous
         if cut_to is not None:
             seq += 1
@@ -171,7 +174,7 @@ class FakeLog:
         self.runs[run.id] = replace(
             run, status=ending.status, ended_at=NOW, last_seq=seq + 1, usage=ending.usage, cost=cost
         )
-        return True
+        return Ended(awaited=True)
 
     async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:
         run = self.runs.get(generation_id)

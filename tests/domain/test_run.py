@@ -1,11 +1,12 @@
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from domain.errors import GenerationErrorCode, ModelFailure
-from domain.generation.entity import FinishReason, GenerationStatus
-from domain.generation.log import GenerationFinished, StopRequest, TextDelta, TextTruncated
+from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
+from domain.generation.log import Ended, GenerationFinished, StopRequest, TextDelta, TextTruncated
 from domain.generation.run import Run
 from domain.model import (
     AnswerEnd,
@@ -122,6 +123,27 @@ async def test_a_stop_noted_in_the_log_reaches_the_run_with_its_next_commit(stag
     log.stop_requests[GENERATION] = StopRequest(None)
     await stage.play(FakeModel([*words("x"), asyncio.Event()]))
     assert log.endings[GENERATION].status is GenerationStatus.STOPPED
+
+
+async def test_a_stop_that_came_before_the_end_was_stored_still_counts() -> None:
+    log = StoppedAtItsEnd()
+    async with Stage(log) as stage:
+        entries = await stage.play(FakeModel([*words("A ", "tree."), DONE]))
+    *_, cut, end = entries
+    assert isinstance(cut, TextTruncated)
+    assert isinstance(end, GenerationFinished)
+    assert (cut.length, end.finish_reason) == (0, FinishReason.INTERRUPT)
+    ending = log.endings[GENERATION]
+    assert (ending.status, ending.text) == (GenerationStatus.STOPPED, "")
+    assert ending.usage == Usage(11, 2, UsageSource.ESTIMATED)
+
+
+class StoppedAtItsEnd(FakeLog):
+    async def finish(
+        self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
+    ) -> Ended:
+        self.stop_requests[generation.id] = StopRequest(1, FinishReason.INTERRUPT)
+        return await super().finish(generation, ending, cost, previous=previous, cut_to=cut_to)
 
 
 async def test_a_run_that_takes_too_long_ends_timed_out_with_its_text(stage: Stage, log: FakeLog) -> None:

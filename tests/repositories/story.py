@@ -121,13 +121,17 @@ class Story:
 
     async def finish(self, generation: Generation, text: str) -> None:
         await self.end(generation, text)
-        found = await self.database.fetch("SELECT status FROM generations WHERE id = $1", generation.id)
-        assert [row["status"] for row in found] == ["COMPLETED"]
+        found = await self.database.fetch("SELECT ended_at FROM generations WHERE id = $1", generation.id)
+        assert [row["ended_at"] is None for row in found] == [False]
 
     async def end(self, generation: Generation, text: str) -> bool:
         """True: others waited for it."""
         ending = Ending(GenerationStatus.COMPLETED, FinishReason.STOP, text)
-        return await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
+        ended = await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
+        if ended.stop is not None:
+            ending = replace(ending, status=GenerationStatus.STOPPED, finish_reason=ended.stop.reason)
+            ended = await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
+        return ended.awaited
 
     async def message(self, message_id: MessageId) -> Message:
         return (await self.messages.messages(self.owner, [message_id]))[message_id]
@@ -186,3 +190,10 @@ def memo(owner: UserId, key: str, **ids: UUID) -> Memo:
 
 def texts(messages: Sequence[Message]) -> list[str]:
     return [message.text for message in messages]
+
+
+async def somebody_waits(story: Story) -> None:
+    """For a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not await story.database.fetch(waiting):
+        pass

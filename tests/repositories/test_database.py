@@ -121,6 +121,29 @@ async def test_a_session_runs_with_our_settings(database: Database) -> None:
     assert found == ["gus", "UTC", "off", "30s", "force_generic_plan"]
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_no_lock_of_a_silent_transaction_lasts(database_url: str, pooled: bool) -> None:
+    url = f"{database_url}&statement_cache_size={0 if pooled else 9}"
+    async with open_database(url, 1) as database, database.transaction() as session:
+        found = [
+            (await session.fetch(f"SHOW {name}"))[0][0]
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout")
+        ]
+    assert found == ["5s", "5s"]
+
+
+async def test_a_transaction_that_was_silent_for_too_long_is_unavailable(story: Story) -> None:
+    with pytest.raises(Unavailable):  # noqa: PT012
+        async with story.database.transaction() as session:
+            await session.fetch("SELECT 1 FROM users FOR UPDATE")
+            [mine] = await session.fetch(
+                "SELECT pg_backend_pid() AS pid, set_config('idle_in_transaction_session_timeout', '1', true)"
+            )
+            while await story.database.fetch("SELECT 1 FROM pg_stat_activity WHERE pid = $1", mine["pid"]):
+                pass
+            await session.fetch("SELECT 1")
+
+
 def outside_of_transactions(statements: list[LoggedQuery]) -> list[str]:
     outside, inside = [], False
     for logged in statements:

@@ -28,6 +28,7 @@ from domain.generation.log import (
     Append,
     Appended,
     Claimed,
+    Ended,
     GenerationFinished,
     GenerationStarted,
     Line,
@@ -210,8 +211,8 @@ async def test_what_is_no_text_is_appended_in_its_place(story: Story, run: Gener
 async def test_the_end_is_written_whole(story: Story, run: Generation, statements: list[LoggedQuery]) -> None:
     run = await story.write(run, "Tree", "s")
     statements.clear()
-    assert not await story.log.finish(run, STOPPED, Decimal("0.000000123"), previous=3, cut_to=2)
-    assert len(statements) == 4
+    assert await story.log.finish(run, STOPPED, Decimal("0.000000123"), previous=3, cut_to=2) == Ended()
+    assert len(statements) == 1
     *_, cut, end = await read_all(story.log, run.id)
     assert isinstance(cut, TextTruncated)
     assert (cut.seq, cut.length) == (4, 2)
@@ -240,7 +241,7 @@ async def test_only_the_owner_at_the_end_of_the_log_ends_a_run(
 ) -> None:
     await story.database.execute("UPDATE generations SET attempt = 1")
     mine = replace(run, attempt=attempt)
-    assert not await story.log.finish(mine, STOPPED, None, previous=previous, cut_to=0)
+    assert await story.log.finish(mine, STOPPED, None, previous=previous, cut_to=0) == Ended()
     assert await story.generation(run.id) == run
     assert (await story.message(run.reply_id)).status is MessageStatus.STREAMING
 
@@ -248,7 +249,8 @@ async def test_only_the_owner_at_the_end_of_the_log_ends_a_run(
 async def test_a_run_ends_once(story: Story, run: Generation) -> None:
     await story.queued(behind=run)
     ends = [story.log.finish(run, STOPPED, None, previous=1, cut_to=None) for _ in range(5)]
-    assert sorted(await asyncio.gather(*ends)) == [False] * 4 + [True]
+    ended = await asyncio.gather(*ends)
+    assert (ended.count(Ended()), ended.count(Ended(awaited=True))) == (4, 1)
     assert len(await read_all(story.log, run.id)) == 2
 
 

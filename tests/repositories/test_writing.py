@@ -31,6 +31,7 @@ from tests.repositories.story import (
     memo,
     new_conversation,
     new_generation,
+    somebody_waits,
     texts,
 )
 
@@ -64,7 +65,7 @@ async def test_a_send_that_opens_its_conversation_is_two(story: Story, statement
         reply = draft_of_reply()
         run = NewRun(new_generation(reply, tree.conversation), NODE, LEASE)
         await tree.grow([draft("What is a tree?"), reply], None, run)
-    assert [logged.query.split()[0] for logged in statements[-4:]] == ["BEGIN;", "WITH", "WITH", "COMMIT"]
+    assert [logged.query.split()[0] for logged in statements[-4:]] == ["BEGIN", "WITH", "WITH", "COMMIT"]
 
 
 async def test_an_opened_conversation_reads_as_it_was_given(story: Story) -> None:
@@ -332,13 +333,6 @@ async def unfinished_above(story: Story, message: Message) -> GenerationId | Non
         assert tree is not None
         run = (await tree.look(message.id)).unfinished
     return run.id if run else None
-
-
-async def somebody_waits(story: Story) -> None:
-    """For a lock."""
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while not await story.database.fetch(waiting):
-        pass
 
 
 async def opened(store: SqlConversations, owner: UserId, key: str) -> bool:
