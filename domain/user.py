@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from domain.credentials import RecentCredentials
 from domain.errors import (
     InputProblem,
     InputRule,
@@ -100,10 +101,11 @@ class UserStore(Protocol):
 class Users:
     def __init__(self, store: UserStore, world: World, secret_key: str) -> None:
         self._store, self._world, self._secret_key = store, world, secret_key.encode()
+        self._recent = RecentCredentials(store.credential, world)
 
     async def authenticate(self, secret: str) -> Viewer:
         """Raises NotAuthenticated, with the same words for every bad credential."""
-        found = await self._store.credential(self._digest(secret)) if secret.startswith(KEY_PREFIX) else None
+        found = await self._recent.find(self._digest(secret)) if secret.startswith(KEY_PREFIX) else None
         if found is None:
             raise NotAuthenticated("This credential is not valid.")
         user, key = found
@@ -133,6 +135,7 @@ class Users:
         _require_management(viewer)
         if key_id is None or not await self._store.revoke_key(viewer.id, key_id, self._world.now()):
             raise NotFound("apiKey")
+        self._recent.forget(viewer.id)
         return key_id
 
     async def create_user(self, display_name: str | None, role: Role) -> User:

@@ -29,9 +29,10 @@ class TransportLimits:
     mutation_deadline: timedelta = timedelta(seconds=30)
 
     heartbeat: timedelta = timedelta(seconds=15)
-    # A revoked credential is noticed within ten seconds; this leaves two to ask and to close.
-    recheck: timedelta = timedelta(seconds=8)
-    credential_age: timedelta = timedelta(seconds=5)
+    # A revoked credential is noticed within ten seconds. What we are told of one may be two seconds old, and two are left
+    # to ask and to close; so too a role is at most five seconds old.
+    recheck: timedelta = timedelta(seconds=6)
+    credential_age: timedelta = timedelta(seconds=3)
     # Sockets and event streams together, in this process.
     connections_per_user: int = 50
 

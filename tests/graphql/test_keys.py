@@ -78,6 +78,7 @@ async def test_there_are_at_most_fifty_keys_and_a_revoked_one_makes_room(ada: Fr
 async def test_a_revoked_key_is_gone_and_lets_nobody_in(ada: FrontEnd, app: Litestar) -> None:
     answer = await made(ada)
     key = answer["apiKey"]["id"]
+    await FrontEnd(app, answer["secret"]).ask(KEYS)
     gone = await revoked(ada, key)
     assert (gone["__typename"], gone["revokedApiKey"]) == ("RevokeApiKeySuccess", key)
     assert {"id": key} not in gone["viewer"]["apiKeys"]

@@ -126,5 +126,4 @@ async def test_a_page_of_conversations_with_their_leaves_is_two_statements(ada: 
         await ada.said(script(words=1))
     _, few = await ada.counted(query, first=1)
     _, many = await ada.counted(query, first=4)
-    # And the credential.
-    assert (len(few), len(many)) == (3, 3)
+    assert (len(few), len(many)) == (2, 2)

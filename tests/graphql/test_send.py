@@ -151,7 +151,7 @@ async def test_the_same_key_of_two_viewers_is_two_keys(ada: FrontEnd, bob: Front
 
 async def test_a_send_takes_these_statements_and_no_more(ada: FrontEnd) -> None:
     new, statements = await ada.counted(LEAN, input=slow("first"))
-    asked, opened, grown = ["api_keys", "idempotency_keys"], ["BEGIN", "idempotency_keys"], ["conversations", "COMMIT"]
+    asked, opened, grown = ["idempotency_keys"], ["BEGIN", "idempotency_keys"], ["conversations", "COMMIT"]
     assert outlined(statements) == asked + opened + grown
     await ada.followed(new["sendMessage"]["generation"]["id"])
 
@@ -172,7 +172,7 @@ async def test_a_send_takes_these_statements_and_no_more(ada: FrontEnd) -> None:
 async def test_a_run_takes_these_statements_beside_the_commits_of_its_text(ada: FrontEnd) -> None:
     sent, statements = await ada.counted(LEAN, input={"text": script(words=1), "idempotencyKey": "k"})
     await ada.followed(sent["sendMessage"]["generation"]["id"])
-    assert outlined(statements)[6:] == ["conversations"]  # the end: one statement, and a commit of its own
+    assert outlined(statements)[5:] == ["conversations"]  # the end: one statement, and a commit of its own
 
 
 def slow(key: str) -> dict[str, object]:

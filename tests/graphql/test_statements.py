@@ -26,10 +26,10 @@ query($id: ID!, $last: Int!) {
 }
 """
 
-# The credential, the conversation, the active leaf, the path; then for all messages at once their parents, the families
+# The conversation, the active leaf, the path; then for all messages at once their parents, the families
 # of children and siblings together, the sizes of families, siblings by place, generations, leaves. Replies and
 # conversations were loaded before.
-STATEMENTS = 10
+STATEMENTS = 9
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+"""Who was asking a moment ago: a process asks storage for one credential every other second at most."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from domain.world import UserId, World
+
+# A role is at most 5 s old: a connection that lasts keeps what it is told here for another 3.
+FRESH = timedelta(seconds=2)
+MOST = 10_000
+
+
+class Whose(Protocol):
+    @property
+    def id(self) -> UserId: ...
+
+
+U = TypeVar("U", bound=Whose)
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen(Generic[U, K]):
+    at: datetime
+    found: tuple[U, K]
+
+
+class RecentCredentials(Generic[U, K]):
+    """By digest. A cache, and no truth: what another process changes is seen when an entry is no longer fresh."""
+
+    def __init__(
+        self, look: Callable[[bytes], Awaitable[tuple[U, K] | None]], world: World, *, most: int = MOST
+    ) -> None:
+        self._look, self._world, self._most = look, world, most
+        self._seen: OrderedDict[bytes, _Seen[U, K]] = OrderedDict()
+        self._changes = 0
+
+    async def find(self, digest: bytes) -> tuple[U, K] | None:
+        now = self._world.now()
+        seen = self._seen.get(digest)
+        # A clock that was put back makes nothing fresh for longer.
+        if seen is not None and timedelta(0) <= now - seen.at < FRESH:
+            self._seen.move_to_end(digest)
+            return seen.found
+        changes = self._changes
+        found = await self._look(digest)
+        # What was read while this process changed something may be what was there before.
+        if found is not None and changes == self._changes:
+            self._keep(digest, _Seen(now, found))
+        return found
+
+    def forget(self, user_id: UserId) -> None:
+        """Of this user something was changed here."""
+        self._changes += 1
+        for digest in [digest for digest, seen in self._seen.items() if seen.found[0].id == user_id]:
+            del self._seen[digest]
+
+    def _keep(self, digest: bytes, seen: _Seen[U, K]) -> None:
+        self._seen[digest] = seen
+        self._seen.move_to_end(digest)
+        if len(self._seen) > self._most:
+            self._seen.popitem(last=False)
