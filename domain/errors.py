@@ -3,8 +3,9 @@
 DomainError
 ├── Refusal                a mutation's typed answer; nothing was changed
 │   ├── InvalidInput       NotFound          NotAllowed       LimitReached
-│   ├── ConversationBusy   StaleBranch       KeyReused        ContextTooLarge
-│   └── ModelUnavailable   NotContinuable    ServerDraining
+│   ├── ConversationBusy   ConversationClosed                 IllegalTransition
+│   ├── StaleBranch        StaleVersion      NotContinuable   KeyReused
+│   └── ContextTooLarge    ModelUnavailable  ServerDraining
 ├── BadPage                pagination arguments that mean nothing
 ├── BadCursor              a log cursor beyond the log's end
 ├── UnknownId              a subscription to what is not there, or not yours
@@ -19,6 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from domain.conversation.entity import Conversation, ConversationState
     from domain.generation.entity import Generation
     from domain.message import Message
     from domain.model import Model
@@ -30,7 +32,10 @@ class RefusalCode(Enum):
     NOT_ALLOWED = "NOT_ALLOWED"
     LIMIT_REACHED = "LIMIT_REACHED"
     CONVERSATION_BUSY = "CONVERSATION_BUSY"
+    CONVERSATION_CLOSED = "CONVERSATION_CLOSED"
+    ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
     STALE_BRANCH = "STALE_BRANCH"
+    STALE_VERSION = "STALE_VERSION"
     NOT_CONTINUABLE = "NOT_CONTINUABLE"
     KEY_REUSED = "KEY_REUSED"
     CONTEXT_TOO_LARGE = "CONTEXT_TOO_LARGE"
@@ -54,6 +59,7 @@ class InputRule(Enum):
 class LimitedResource(Enum):
     API_KEYS = "API_KEYS"
     CONVERSATIONS = "CONVERSATIONS"
+    FORKED_MESSAGES = "FORKED_MESSAGES"
 
 
 class DomainError(Exception):
@@ -123,12 +129,36 @@ class ConversationBusy(Refusal):
         self.active_generation = active
 
 
+class ConversationClosed(Refusal):
+    code = RefusalCode.CONVERSATION_CLOSED
+
+    def __init__(self, state: "ConversationState") -> None:
+        super().__init__(f"The conversation is {state.value}: make it ACTIVE by setConversationState, and call again.")
+        self.state = state
+
+
+class IllegalTransition(Refusal):
+    code = RefusalCode.ILLEGAL_TRANSITION
+
+    def __init__(self, from_state: "ConversationState", to_state: "ConversationState") -> None:
+        super().__init__(f"From {from_state.value} there is no way to {to_state.value}: make it ACTIVE first.")
+        self.from_state, self.to_state = from_state, to_state
+
+
 class StaleBranch(Refusal):
     code = RefusalCode.STALE_BRANCH
 
     def __init__(self, current_leaf: "Message | None") -> None:
         super().__init__("The conversation has moved on: show `currentLeaf` and send again below it.")
         self.current_leaf = current_leaf
+
+
+class StaleVersion(Refusal):
+    code = RefusalCode.STALE_VERSION
+
+    def __init__(self, conversation: "Conversation") -> None:
+        super().__init__("Somebody saved first: merge with `conversation`, and save again with its version.")
+        self.conversation = conversation
 
 
 class NotContinuable(Refusal):

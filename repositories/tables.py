@@ -4,7 +4,7 @@ users ──< api_keys
   ├──< idempotency_keys
   └──< conversations ──< branches ──< messages ──< generations ──< generation_events
               │  │          └─ parent_branch, fork_depth    └─ waits for another one
-              │  ├─ active leaf     └─ parent, and the latest generation
+              │  ├─ active leaf     └─ parent, the latest generation, feedback
               │  └──< conversation_events
 instructions: of the platform, a role, a model, a user or a conversation
 """
@@ -79,6 +79,7 @@ class IdempotencyKeyRow(Model):
 
 
 # Its row lock is the lock of its tree. `activations` counts how often the active leaf was set, `event_seq` its events.
+# `context_policy` null: the default. `forked_from_id` may name a message that was purged; `forked_count`: copied ones.
 class ConversationRow(Model):
     id = fields.UUIDField(primary_key=True)
     owner: fields.ForeignKeyRelation[UserRow] = fields.ForeignKeyField(
@@ -100,6 +101,10 @@ class ConversationRow(Model):
     activations = fields.BigIntField()
     deleted_at = fields.DatetimeField(null=True)
     event_seq = fields.IntField(db_default=0)
+    context_policy = fields.JSONField[dict[str, object]](null=True)
+    has_unread = fields.BooleanField(db_default=False)
+    forked_from_id = fields.UUIDField(null=True)
+    forked_count = fields.IntField(db_default=0)
 
     class Meta:
         table = "conversations"
@@ -114,6 +119,8 @@ class EventKind(IntEnum):
     REPLY_STARTED = 3
     REPLY_FINISHED = 4
     DELETED = 5
+    CONVERSATION_CHANGED = 6
+    MESSAGE_CHANGED = 7
 
 
 # What happened in a conversation; really keyed by (conversation_id, seq), as the migration says.
@@ -189,6 +196,17 @@ class MessageRow(Model):
             UniqueConstraint(fields=("conversation_id", "number"), name="messages_number"),
             CheckConstraint(check="(parent_id IS NULL) = (depth = 0)", name="messages_root"),
         )
+
+
+class FeedbackRow(Model):
+    message_id = fields.UUIDField(primary_key=True)
+    rating = fields.CharField(max_length=8)
+    tags = ArrayField("text")
+    comment = fields.TextField(null=True)
+    updated_at = fields.DatetimeField()
+
+    class Meta:
+        table = "feedback"
 
 
 # A run, leased by a node. Each commit of the log rewrites it, so nothing that a commit or a lease moves is indexed.

@@ -5,6 +5,7 @@ from typing import TypeAlias, TypeVar
 
 import strawberry
 
+from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.send import Sends
@@ -24,6 +25,7 @@ class Services:
     users: Users
     models: Models
     conversations: Conversations
+    changes: Changes
     sends: Sends
     continuations: Continuations
     conversation_followers: ConversationFollowers

@@ -21,6 +21,7 @@ from domain.conversation.events import (
     ConversationEvent,
     Event,
     MessageAdded,
+    MessageChanged,
     ReplyFinished,
     ReplyStarted,
 )
@@ -34,7 +35,7 @@ from domain.world import ConversationId
 from resolvers import node
 from resolvers.context import Info, there
 from resolvers.paging import After, Before, First, Last
-from resolvers.settings import ONCE_KEY, GenerationSettingsInput, settings_of
+from resolvers.settings import ONCE_KEY, ContextPolicyInput, GenerationSettingsInput, new_policy, settings_of
 
 _SHOWN = sorted(SHOWN_BY_DEFAULT, key=lambda state: state.name)
 
@@ -49,6 +50,7 @@ class ConversationFilterInput:
     pinned: bool | None = strawberry.field(default=None, description="Only pinned, or only unpinned ones.")
     tags: list[str] | None = strawberry.field(default=None, description="Those that carry all of these tags.")
     title_contains: str | None = strawberry.field(default=None, description="A part of the title, in any case.")
+    unread: bool | None = strawberry.field(default=None, description="Only with, or only without something unread.")
     updated_after: datetime | None = strawberry.field(default=None, description="Changed after this moment.")
 
 
@@ -66,6 +68,9 @@ class NewConversationInput:
     tags: list[str] | None = strawberry.field(default=None, description="At most 20, each at most 50 code units.")
     pinned: bool | None = strawberry.field(default=None, description="Keep it on top of lists. Default false.")
     settings: GenerationSettingsInput | None = strawberry.field(default=None, description="For all its replies.")
+    context_policy: ContextPolicyInput | None = strawberry.field(
+        default=None, description="What of it a model is given."
+    )
 
 
 @strawberry.input(description="A conversation without a message yet. Opening one by its first send saves a call.")
@@ -88,6 +93,7 @@ def new_conversation(given: NewConversationInput | None) -> NewConversation | No
         tags=tuple(given.tags or ()),
         pinned=bool(given.pinned),
         settings=settings_of(given.settings),
+        context_policy=new_policy(given.context_policy),
     )
 
 
@@ -171,6 +177,10 @@ async def active_generation(root: strawberry.Parent[Conversation], info: Info) -
     return await info.context.services.generations.writing(info.context.viewer, root.active_leaf_id)
 
 
+async def forked_from(root: strawberry.Parent[Conversation], info: Info) -> Message | None:
+    return await info.context.loaders.message.load(root.forked_from_id) if root.forked_from_id else None
+
+
 async def conversation_events(
     info: Info,
     conversation: Annotated[strawberry.ID, strawberry.argument(description="A conversation of the viewer's.")],
@@ -195,7 +205,7 @@ async def event_conversation(root: strawberry.Parent[Event], info: Info) -> Conv
 
 
 async def event_message(
-    root: strawberry.Parent[MessageAdded | BranchSelected | ReplyStarted | ReplyFinished], info: Info
+    root: strawberry.Parent[MessageAdded | MessageChanged | BranchSelected | ReplyStarted | ReplyFinished], info: Info
 ) -> Message:
     return there(await info.context.loaders.message.load(root.message_id))
 
@@ -228,6 +238,7 @@ def _conversation_filter(given: ConversationFilterInput) -> ConversationFilter:
         pinned=given.pinned,
         tags=frozenset(given.tags or ()),
         title_contains=given.title_contains,
+        unread=given.unread,
         updated_after=given.updated_after,
     )
 

@@ -1,9 +1,16 @@
-"""How a model is asked: the input that conversations and sends share."""
+"""How a model is asked, and what it is given: the inputs that conversations and sends share."""
+
+import dataclasses
+from typing import TypeVar
 
 import strawberry
+from strawberry import UNSET
 
-from domain.generation.entity import GenerationSettings
+from domain.conversation.commands import PolicyChange, SettingsChange
+from domain.generation.entity import ContextStrategy, GenerationSettings
 from domain.model import ModelKey
+
+T = TypeVar("T")
 
 ONCE_KEY = (
     "Made once per user gesture (a UUID), stored with the draft before the first try. "
@@ -15,22 +22,72 @@ ONCE_KEY = (
     description="How the model is asked. Null or absent: the conversation's value, then the model's or the server's default."
 )
 class GenerationSettingsInput:
-    model: str | None = strawberry.field(default=None, description="A `Model.key`, not an id.")
-    temperature: float | None = strawberry.field(default=None, description="0 to 2.")
-    top_p: float | None = strawberry.field(default=None, description="0 to 1.")
-    max_output_tokens: int | None = strawberry.field(default=None, description="1 to what the model allows.")
-    seed: int | None = strawberry.field(default=None, description="The same seed makes the same answer likelier.")
-    stop: list[str] | None = strawberry.field(default=None, description="At most 4 texts at which the answer ends.")
+    model: str | None = strawberry.field(default=UNSET, description="A `Model.key`, not an id.")
+    temperature: float | None = strawberry.field(default=UNSET, description="0 to 2.")
+    top_p: float | None = strawberry.field(default=UNSET, description="0 to 1.")
+    max_output_tokens: int | None = strawberry.field(default=UNSET, description="1 to what the model allows.")
+    seed: int | None = strawberry.field(default=UNSET, description="The same seed makes the same answer likelier.")
+    stop: list[str] | None = strawberry.field(default=UNSET, description="At most 4 texts at which the answer ends.")
 
 
-def settings_of(given: GenerationSettingsInput | None) -> GenerationSettings:
-    if given is None:
+@strawberry.input(description="What of a conversation a model is given. Null or absent: the default.")
+class ContextPolicyInput:
+    strategy: ContextStrategy | None = strawberry.field(
+        default=UNSET, description="What happens to what does not fit. Default SLIDING_WINDOW."
+    )
+    max_input_tokens: int | None = strawberry.field(
+        default=UNSET, description="1 to 10,000,000; default: what the model's window holds."
+    )
+    reserve_output_tokens: int | None = strawberry.field(
+        default=UNSET, description="Kept free for the answer, 1 to 1,000,000; default 1,024."
+    )
+
+
+def given(value: T | None) -> T | None:
+    """Null and absent mean the same."""
+    return None if value is UNSET else value
+
+
+def cleared(input: ContextPolicyInput | GenerationSettingsInput) -> frozenset[str]:
+    """In an update they do not: absent leaves, null clears."""
+    names = (field.name for field in dataclasses.fields(input))
+    return frozenset(name for name in names if getattr(input, name) is None)
+
+
+def settings_of(input: GenerationSettingsInput | None) -> GenerationSettings:
+    if input is None:
         return GenerationSettings()
+    model, stop = given(input.model), given(input.stop)
     return GenerationSettings(
-        model=ModelKey(given.model) if given.model is not None else None,
-        temperature=given.temperature,
-        top_p=given.top_p,
-        max_output_tokens=given.max_output_tokens,
-        seed=given.seed,
-        stop=tuple(given.stop) if given.stop is not None else None,
+        model=ModelKey(model) if model is not None else None,
+        temperature=given(input.temperature),
+        top_p=given(input.top_p),
+        max_output_tokens=given(input.max_output_tokens),
+        seed=given(input.seed),
+        stop=tuple(stop) if stop is not None else None,
+    )
+
+
+def settings_change(input: GenerationSettingsInput | None) -> SettingsChange:
+    """Null clears all of them."""
+    if input is UNSET:
+        return SettingsChange()
+    input = input or GenerationSettingsInput(**dict.fromkeys(GenerationSettings.__slots__))
+    return SettingsChange(settings_of(input), cleared(input))
+
+
+def new_policy(input: ContextPolicyInput | None) -> PolicyChange:
+    return dataclasses.replace(policy_change(input), cleared=frozenset())
+
+
+def policy_change(input: ContextPolicyInput | None) -> PolicyChange:
+    """Null clears all of it."""
+    if input is UNSET:
+        return PolicyChange()
+    input = input or ContextPolicyInput(strategy=None, max_input_tokens=None, reserve_output_tokens=None)
+    return PolicyChange(
+        strategy=given(input.strategy),
+        max_input_tokens=given(input.max_input_tokens),
+        reserve_output_tokens=given(input.reserve_output_tokens),
+        cleared=cleared(input),
     )

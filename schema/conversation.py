@@ -6,7 +6,10 @@ import strawberry
 
 from domain.conversation import entity as domain
 from domain.conversation.service import Created
+from domain.generation.entity import ContextPolicy as Policy
+from domain.generation.entity import ContextStrategy
 from domain.generation.entity import GenerationSettings as Settings
+from resolvers import changes
 from resolvers import conversation as resolve
 from resolvers import generation as resolve_generation
 from schema.lazy import GenerationRef, MessageRef
@@ -32,6 +35,15 @@ class GenerationSettings:
     stop: list[str] | None = strawberry.field(description="Texts at which the answer ends; at most 4.")
 
 
+@of(Policy, name="ContextPolicy", description="What of a conversation a model is given, where not all of it would fit.")
+class ContextPolicy:
+    strategy: ContextStrategy = strawberry.field(description="What happens to what does not fit.")
+    max_input_tokens: int | None = strawberry.field(description="The longest prompt; null: what the window holds.")
+    reserve_output_tokens: int = strawberry.field(
+        description="Kept free for the answer, unless `settings.maxOutputTokens` says how long that may be."
+    )
+
+
 @of(domain.Conversation, name="Conversation", description="A tree of messages.")
 class Conversation(Node):
     owner = strawberry.field(resolver=resolve.owner, graphql_type=User, description="Whose it is.")
@@ -39,18 +51,23 @@ class Conversation(Node):
     title_source: domain.TitleSource = strawberry.field(description="Who gave the title.")
     state: domain.ConversationState = strawberry.field(description="Whether it takes messages.")
     version: int = strawberry.field(
-        description="Counts edits of title, tags, pinned and settings; messages and branches do not move it."
+        description="Counts edits of title, tags, pinned, settings and policy, for `expectedVersion`; "
+        "messages, branches and state do not move it."
     )
     created_at: datetime = strawberry.field(description="When it was opened.")
-    updated_at: datetime = strawberry.field(description="Any change.")
+    updated_at: datetime = strawberry.field(description="Any change, but for being read and becoming INACTIVE.")
     last_message_at: datetime | None = strawberry.field(description="The last send or end of a reply; lists go by it.")
     pinned: bool = strawberry.field(description="Kept on top of lists by clients.")
     tags: list[str] = strawberry.field(description="At most 20.")
+    has_unread: bool = strawberry.field(
+        description="A reply ended after the viewer last called markConversationRead or sent."
+    )
     message_count: int = strawberry.field(description="All messages of the tree.")
     root_count: int = strawberry.field(
         description="Messages without a parent: their pager count, as `childCount` is for the others."
     )
     settings: GenerationSettings = strawberry.field(description="For all its replies, unless a send says otherwise.")
+    context_policy: ContextPolicy = strawberry.field(description="What of it a model is given.")
     active_leaf = strawberry.field(
         resolver=resolve.active_leaf,
         graphql_type=MessageRef | None,
@@ -60,6 +77,11 @@ class Conversation(Node):
         resolver=resolve.active_generation,
         graphql_type=GenerationRef | None,
         description="The run that writes the path down to the active leaf, queued or running: the nearest of them.",
+    )
+    forked_from = strawberry.field(
+        resolver=resolve.forked_from,
+        graphql_type=MessageRef | None,
+        description="The message that it is a fork of; null also when that was deleted.",
     )
     event_seq: int = strawberry.field(
         description="Read it with the conversation and pass it to `conversationEvents(after:)`: nothing is missed in between."
@@ -86,6 +108,26 @@ class Conversation(Node):
 class CreateConversationSuccess:
     conversation: Conversation = strawberry.field(description="As it is now.")
     replayed: bool = strawberry.field(description="This key had been answered before.")
+
+
+@of(changes.Updated, name="UpdateConversationSuccess", description="The change is stored, or was there before.")
+class UpdateConversationSuccess:
+    conversation: Conversation = strawberry.field(description="As it is now; its `version` is for the next change.")
+
+
+@of(changes.StateSet, name="SetConversationStateSuccess", description="The conversation is in the state asked for.")
+class SetConversationStateSuccess:
+    conversation: Conversation = strawberry.field(description="As it is now.")
+
+
+@of(changes.Selected, name="SelectBranchSuccess", description="The branch is shown, on every device.")
+class SelectBranchSuccess:
+    conversation: Conversation = strawberry.field(description="As it is now; `activeLeaf` is the branch's end.")
+
+
+@of(changes.Read, name="MarkConversationReadSuccess", description="Nothing in it is unread.")
+class MarkConversationReadSuccess:
+    conversation: Conversation = strawberry.field(description="As it is now.")
 
 
 @of(resolve.Deleted, name="DeleteConversationSuccess", description="The conversation is gone.")

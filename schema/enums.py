@@ -8,9 +8,16 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from domain.conversation.commands import BusyPolicy
-from domain.conversation.entity import ConversationOrder, ConversationState, TitleSource
+from domain.conversation.entity import ConversationOrder, ConversationState, RequestedState, TitleSource
 from domain.errors import GenerationErrorCode, InputRule, LimitedResource, RefusalCode
-from domain.generation.entity import AttemptOutcome, FinishReason, GenerationStatus, GenerationTrigger, NoticeCode
+from domain.generation.entity import (
+    AttemptOutcome,
+    ContextStrategy,
+    FinishReason,
+    GenerationStatus,
+    GenerationTrigger,
+    NoticeCode,
+)
 from domain.generation.log import TruncationReason
 from domain.message import MessageRole, MessageStatus
 from domain.model import ModelCapability, ModelHealth, UsageSource
@@ -42,6 +49,24 @@ _describe(
         "INACTIVE": "Idle for long; the next send lifts it.",
         "PAUSED": "Refuses sends until it is active again.",
         "ARCHIVED": "Read-only, and hidden from lists unless asked for.",
+    },
+)
+_describe(
+    RequestedState,
+    "A state that can be asked for; only time makes a conversation INACTIVE.",
+    {
+        "ACTIVE": "In use.",
+        "PAUSED": "Refuses sends until it is active again.",
+        "ARCHIVED": "Read-only, and hidden from lists unless asked for. From here the way is to ACTIVE only.",
+    },
+)
+_describe(
+    ContextStrategy,
+    "What happens to what does not fit into a model's window.",
+    {
+        "SLIDING_WINDOW": "The oldest turns are left out.",
+        "SUMMARIZE": "They are summed up, and the summary is given in their place.",
+        "FAIL": "The send is refused: ContextTooLarge.",
     },
 )
 _describe(
@@ -198,6 +223,9 @@ _describe(
         "NOT_ALLOWED": "The viewer may not.",
         "LIMIT_REACHED": "A cap on stored things.",
         "CONVERSATION_BUSY": "A run is writing the path that the send would extend.",
+        "CONVERSATION_CLOSED": "The conversation's state does not allow it.",
+        "ILLEGAL_TRANSITION": "There is no way from the state it is in to the one asked for.",
+        "STALE_VERSION": "`expectedVersion` did not match: somebody saved first.",
         "STALE_BRANCH": "`expectedLeaf` is no longer the active leaf.",
         "NOT_CONTINUABLE": "The reply ended whole, or has gone on meanwhile.",
         "KEY_REUSED": "The idempotency key stands for another call.",
@@ -225,5 +253,9 @@ _describe(
 _describe(
     LimitedResource,
     "What there is only so much of.",
-    {"API_KEYS": "Live API keys of one user.", "CONVERSATIONS": "Conversations of one user."},
+    {
+        "API_KEYS": "Live API keys of one user.",
+        "CONVERSATIONS": "Conversations of one user.",
+        "FORKED_MESSAGES": "Messages that one fork copies, and those that all of a user's forks hold.",
+    },
 )

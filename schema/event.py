@@ -45,6 +45,22 @@ class MessageAdded(ConversationEvent):
     added_message = strawberry.field(resolver=resolve.event_message, graphql_type=Message, description="The message.")
 
 
+@of(domain.MessageChanged, name="MessageChanged", description="Feedback was given or taken away.")
+class MessageChanged(ConversationEvent):
+    changed_message = strawberry.field(
+        resolver=resolve.event_message, graphql_type=Message, description="As it is now."
+    )
+
+
+@of(
+    domain.ConversationChanged,
+    name="ConversationChanged",
+    description="Title, tags, pinned, settings, policy, state or read mark: whatever is selected of `conversation` is new.",
+)
+class ConversationChanged(ConversationEvent):
+    pass
+
+
 @of(domain.BranchSelected, name="BranchSelected", description="Another branch is shown.")
 class BranchSelected(ConversationEvent):
     active_leaf = strawberry.field(resolver=resolve.event_message, graphql_type=Message, description="Its end.")
@@ -85,7 +101,7 @@ class ViewerSnapshot(ViewerEvent):
 @of(
     domain.ConversationTouched,
     name="ConversationTouched",
-    description="New, a message added, a reply ended: put it where its fields say.",
+    description="New, renamed, pinned, archived, a message added, a reply ended, read elsewhere: put it where its fields say.",
 )
 class ConversationTouched(ViewerEvent):
     conversation = strawberry.field(

@@ -6,6 +6,8 @@ from typing import Any
 import strawberry
 
 from domain import errors
+from domain.conversation.entity import ConversationState
+from schema.conversation import Conversation
 from schema.generation import Generation
 from schema.message import Message
 from schema.model import Model
@@ -67,6 +69,30 @@ class LimitReached(Refusal):
 )
 class ConversationBusy(Refusal):
     active_generation: Generation = strawberry.field(description="Follow it, or stop it.")
+
+
+@of(
+    errors.ConversationClosed,
+    name="ConversationClosed",
+    description="The conversation is PAUSED, which refuses new messages, or ARCHIVED, which refuses any change.",
+)
+class ConversationClosed(Refusal):
+    state: ConversationState = strawberry.field(description="What it is.")
+
+
+@of(errors.IllegalTransition, name="IllegalTransition", description="There is no way from one state to the other.")
+class IllegalTransition(Refusal):
+    from_state: ConversationState = strawberry.field(name="from", description="The state it is in.")
+    to_state: ConversationState = strawberry.field(name="to", description="The state that was asked for.")
+
+
+@of(
+    errors.StaleVersion,
+    name="StaleVersion",
+    description="`expectedVersion` did not match: somebody saved first.",
+)
+class StaleVersion(Refusal):
+    conversation: Conversation = strawberry.field(description="As it is now, to merge and save again.")
 
 
 @of(

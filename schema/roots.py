@@ -4,13 +4,22 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+import resolvers.changes as on_changes
 import resolvers.conversation as on_conversation
 import resolvers.generation as on_generation
 import resolvers.message as on_message
 import resolvers.model as on_model
 import resolvers.node as on_node
 import resolvers.user as on_user
-from schema.conversation import Conversation, CreateConversationSuccess, DeleteConversationSuccess
+from schema.conversation import (
+    Conversation,
+    CreateConversationSuccess,
+    DeleteConversationSuccess,
+    MarkConversationReadSuccess,
+    SelectBranchSuccess,
+    SetConversationStateSuccess,
+    UpdateConversationSuccess,
+)
 from schema.event import ConversationEvent, ViewerEvent
 from schema.generation import Generation, GenerationEvent, StopGenerationSuccess
 from schema.message import Message, SendMessageSuccess
@@ -19,6 +28,8 @@ from schema.node import Node
 from schema.refusals import (
     ContextTooLarge,
     ConversationBusy,
+    ConversationClosed,
+    IllegalTransition,
     InvalidInput,
     KeyReused,
     LimitReached,
@@ -28,6 +39,7 @@ from schema.refusals import (
     NotFound,
     ServerDraining,
     StaleBranch,
+    StaleVersion,
 )
 from schema.user import CreateApiKeySuccess, RevokeApiKeySuccess, Viewer
 
@@ -35,8 +47,24 @@ CreateConversationResult: TypeAlias = Annotated[
     CreateConversationSuccess | InvalidInput | NotFound | KeyReused | ServerDraining,
     strawberry.union("CreateConversationResult", description="What createConversation answers."),
 ]
+UpdateConversationResult: TypeAlias = Annotated[
+    UpdateConversationSuccess | InvalidInput | NotFound | ConversationClosed | StaleVersion | ServerDraining,
+    strawberry.union("UpdateConversationResult", description="What updateConversation answers."),
+]
+SetConversationStateResult: TypeAlias = Annotated[
+    SetConversationStateSuccess | NotFound | IllegalTransition | ServerDraining,
+    strawberry.union("SetConversationStateResult", description="What setConversationState answers."),
+]
+SelectBranchResult: TypeAlias = Annotated[
+    SelectBranchSuccess | NotFound | ConversationClosed | ServerDraining,
+    strawberry.union("SelectBranchResult", description="What selectBranch answers."),
+]
+MarkConversationReadResult: TypeAlias = Annotated[
+    MarkConversationReadSuccess | NotFound,
+    strawberry.union("MarkConversationReadResult", description="What markConversationRead answers."),
+]
 DeleteConversationResult: TypeAlias = Annotated[
-    DeleteConversationSuccess | NotFound,
+    DeleteConversationSuccess | NotFound | ServerDraining,
     strawberry.union("DeleteConversationResult", description="What deleteConversation answers."),
 ]
 SendMessageResult: TypeAlias = Annotated[
@@ -44,6 +72,7 @@ SendMessageResult: TypeAlias = Annotated[
     | InvalidInput
     | NotFound
     | ConversationBusy
+    | ConversationClosed
     | StaleBranch
     | KeyReused
     | ContextTooLarge
@@ -56,6 +85,7 @@ ContinueReplyResult: TypeAlias = Annotated[
     | InvalidInput
     | NotFound
     | ConversationBusy
+    | ConversationClosed
     | NotContinuable
     | KeyReused
     | ContextTooLarge
@@ -119,6 +149,27 @@ class Mutation:
         resolver=on_conversation.create_conversation,
         graphql_type=CreateConversationResult,
         description="Opens an empty conversation.",
+    )
+    update_conversation = strawberry.mutation(
+        resolver=on_changes.update_conversation,
+        graphql_type=UpdateConversationResult,
+        description="Changes what is given of a conversation's own fields, guarded by `expectedVersion`.",
+    )
+    set_conversation_state = strawberry.mutation(
+        resolver=on_changes.set_conversation_state,
+        graphql_type=SetConversationStateResult,
+        description="Pauses, archives or reopens. To the state it is in: success. Replies that are being written go on.",
+    )
+    select_branch = strawberry.mutation(
+        resolver=on_changes.select_branch,
+        graphql_type=SelectBranchResult,
+        description="Shows the branch of a message, on every device, also while a reply is being written. "
+        "Refused only in ARCHIVED.",
+    )
+    mark_conversation_read = strawberry.mutation(
+        resolver=on_changes.mark_conversation_read,
+        graphql_type=MarkConversationReadResult,
+        description="The viewer has seen all that is in it.",
     )
     delete_conversation = strawberry.mutation(
         resolver=on_conversation.delete_conversation,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.once import Once
@@ -55,6 +56,7 @@ class Gus:
 
     services: Services
     runs: Runs
+    upkeep: Upkeep
     database: Database
 
 
@@ -96,6 +98,7 @@ async def _assemble(
         users=Users(SqlUsers(database), world, settings.secret_key),
         models=models,
         conversations=Conversations(conversations, models, runs, wakes, world),
+        changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         sends=Sends(conversations, messages, once, models=models, runs=runs, following=followers, world=world),
         continuations=Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world),
         conversation_followers=ConversationFollowers(events, wakes, world),
@@ -106,7 +109,7 @@ async def _assemble(
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     await stack.enter_async_context(_in_background(writer.run(), reader.run(), upkeep.run(), notices.run(wakes.hear)))
     await stack.enter_async_context(runs.serving())
-    return Gus(services, runs, database)
+    return Gus(services, runs, upkeep, database)
 
 
 @asynccontextmanager

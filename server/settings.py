@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         le=525_600,
         description="How long the token log of a finished answer is kept; then its stored text answers, and the log only by snapshot.",
     )
+    idle_after_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="After so long without a message a conversation is `INACTIVE`, until the next one.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
     )
@@ -136,7 +142,8 @@ class Settings(BaseSettings):
 
     @property
     def retention(self) -> Retention:
-        return Retention(token_logs=timedelta(minutes=self.log_retention_minutes))
+        token_logs, idle_after = timedelta(minutes=self.log_retention_minutes), timedelta(days=self.idle_after_days)
+        return Retention(token_logs=token_logs, idle_after=idle_after)
 
     @property
     def lease(self) -> timedelta:

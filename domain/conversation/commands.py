@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import Field, dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from domain.generation.entity import GenerationSettings
+from domain.conversation.entity import Conversation, TitleSource
+from domain.generation.entity import ContextPolicy, ContextStrategy, GenerationSettings
 from domain.world import ConversationId, MessageId
 
 NOT_COMPARED = frozenset({"sent_at", "idempotency_key"})
@@ -20,17 +21,78 @@ class BusyPolicy(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """None in `given` leaves a field as it is; those that are `cleared` go back to None."""
+
+    given: GenerationSettings = GenerationSettings()
+    cleared: frozenset[str] = frozenset()
+
+    def applied_to(self, settings: GenerationSettings) -> GenerationSettings:
+        return self.given.over(replace(settings, **dict.fromkeys(self.cleared)))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """None leaves a field as it is; those that are `cleared` go back to their defaults."""
+
+    strategy: ContextStrategy | None = None
+    max_input_tokens: int | None = None
+    reserve_output_tokens: int | None = None
+    cleared: frozenset[str] = frozenset()
+
+    def applied_to(self, policy: ContextPolicy) -> ContextPolicy:
+        default = ContextPolicy()
+        names = ("strategy", "max_input_tokens", "reserve_output_tokens")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return replace(policy, **{name: getattr(default, name) for name in self.cleared} | given)
+
+
+@dataclass(frozen=True, slots=True)
 class NewConversation:
     title: str | None = None
     tags: tuple[str, ...] = ()
     pinned: bool = False
     settings: GenerationSettings = GenerationSettings()
+    context_policy: PolicyChange = PolicyChange()
 
 
 @dataclass(frozen=True, slots=True)
 class CreateConversation:
     idempotency_key: str
     new: NewConversation
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateConversation:
+    """None leaves what is there. Without `expected_version` the last writer wins."""
+
+    conversation: ConversationId
+    expected_version: int | None = None
+    title: str | None = None
+    clears_title: bool = False
+    tags: tuple[str, ...] | None = None
+    pinned: bool | None = None
+    settings: SettingsChange = SettingsChange()
+    context_policy: PolicyChange = PolicyChange()
+
+    def applied_to(self, conversation: Conversation) -> Conversation:
+        title, title_source = self._title(conversation)
+        return replace(
+            conversation,
+            title=title,
+            title_source=title_source,
+            tags=conversation.tags if self.tags is None else tuple(dict.fromkeys(self.tags)),
+            pinned=conversation.pinned if self.pinned is None else self.pinned,
+            settings=self.settings.applied_to(conversation.settings),
+            context_policy=self.context_policy.applied_to(conversation.context_policy),
+        )
+
+    def _title(self, conversation: Conversation) -> tuple[str | None, TitleSource]:
+        if self.title is not None:
+            return self.title, TitleSource.USER
+        if self.clears_title:
+            return None, TitleSource.NONE
+        return conversation.title, conversation.title_source
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,7 @@ class Continuations:
             tree = await writing.lock(viewer.id, plan.reply.conversation_id)
             if tree is None:
                 raise NotFound("input", "reply")
+            tree.conversation.require_open()
             await _look_again(tree, plan)
             return await self._begin(tree, plan, draft)
 

@@ -55,7 +55,25 @@ class ReplyFinished(Event):
     generation_id: GenerationId
 
 
-ConversationEvent = ConversationSnapshot | MessageAdded | BranchSelected | ReplyStarted | ReplyFinished
+@dataclass(frozen=True, slots=True)
+class MessageChanged(Event):
+    message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationChanged(Event):
+    """Its own fields, its state or its read mark."""
+
+
+ConversationEvent = (
+    ConversationSnapshot
+    | MessageAdded
+    | MessageChanged
+    | BranchSelected
+    | ConversationChanged
+    | ReplyStarted
+    | ReplyFinished
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from domain.conversation.commands import PolicyChange
 from domain.errors import InputProblem, InputRule, InvalidInput
 from domain.generation.entity import GenerationSettings
 from domain.model import Model, Models
@@ -27,16 +28,18 @@ class InputLimits:
 
 LIMITS = InputLimits()
 MOST_OUTPUT_TOKENS = 1_000_000
+MOST_INPUT_TOKENS = 10_000_000
 
 
 class Problems:
-    """Collects; `refuse` raises them all together."""
+    """Collects; `refuse` raises them all together. `root`: the argument that paths lead down from."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Sequence[str] = ("input",)) -> None:
         self._found: list[InputProblem] = []
+        self._root = root
 
     def add(self, rule: InputRule, path: Sequence[str], message: str, limit: int | None = None) -> None:
-        self._found.append(InputProblem(rule, ("input", *path), message, limit))
+        self._found.append(InputProblem(rule, (*self._root, *path), message, limit))
 
     def text(self, text: str, path: Sequence[str], limit: int) -> None:
         if is_blank(text):
@@ -85,6 +88,11 @@ def check_settings(problems: Problems, settings: GenerationSettings, models: Mod
 def check_output(problems: Problems, settings: GenerationSettings, model: Model, path: Sequence[str]) -> None:
     """Against the model that will answer, whoever named it."""
     problems.within(settings.max_output_tokens, (*path, "maxOutputTokens"), 1, _most_output(model))
+
+
+def check_policy(problems: Problems, policy: PolicyChange, path: Sequence[str]) -> None:
+    problems.within(policy.max_input_tokens, (*path, "maxInputTokens"), 1, MOST_INPUT_TOKENS)
+    problems.within(policy.reserve_output_tokens, (*path, "reserveOutputTokens"), 1, MOST_OUTPUT_TOKENS)
 
 
 def check_title(problems: Problems, title: str | None, path: Sequence[str]) -> None:

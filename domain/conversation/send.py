@@ -114,6 +114,7 @@ class Sends:
         found = await self._conversations.conversations(viewer.id, [command.conversation])
         if command.conversation not in found:
             raise NotFound("input", "conversation")
+        found[command.conversation].require_open()
         return found[command.conversation]
 
     async def _require_parent(self, viewer: Viewer, command: SendMessage) -> None:
@@ -218,6 +219,7 @@ async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conv
     tree = await writing.lock(viewer.id, conversation.id)
     if tree is None:
         raise NotFound("input", "conversation")
+    tree.conversation.require_open()
     return tree
 
 

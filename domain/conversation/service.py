@@ -11,9 +11,10 @@ from domain.conversation.entity import (
     ConversationState,
     TitleSource,
 )
-from domain.conversation.rules import Problems, check_settings, check_tags, check_title
+from domain.conversation.rules import Problems, check_policy, check_settings, check_tags, check_title
 from domain.conversation.store import ConversationStore, KeyTaken, Memo, Remembered
 from domain.errors import KeyReused, NotFound
+from domain.generation.entity import ContextPolicy
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
 from domain.model import Models
@@ -63,7 +64,8 @@ class Conversations:
         return Created(conversation, replayed=False)
 
     async def delete(self, viewer: Viewer, conversation_id: ConversationId | None) -> ConversationId:
-        """Raises NotFound. Its runs are stopped; its rows go later, in small batches."""
+        """Raises NotFound, ServerDraining. Its runs are stopped; its rows go later, in small batches."""
+        self._runs.require_open()
         if conversation_id is None:
             raise NotFound("conversation")
         async with self._store.writing() as writing:
@@ -101,6 +103,7 @@ def check_new(problems: Problems, new: NewConversation, models: Models, path: Se
     check_title(problems, new.title, (*path, "title"))
     check_tags(problems, new.tags, (*path, "tags"))
     check_settings(problems, new.settings, models, (*path, "settings"))
+    check_policy(problems, new.context_policy, (*path, "contextPolicy"))
 
 
 def opened(owner_id: UserId, new: NewConversation, world: World) -> Conversation:
@@ -117,4 +120,5 @@ def opened(owner_id: UserId, new: NewConversation, world: World) -> Conversation
         pinned=new.pinned,
         tags=tuple(dict.fromkeys(new.tags)),
         settings=new.settings,
+        context_policy=new.context_policy.applied_to(ContextPolicy()),
     )

@@ -81,7 +81,7 @@ class Grown:
 class Tree(Protocol):
     """One conversation under its row lock: nobody else writes to it until the transaction ends.
 
-    What is grown or reopened becomes the active leaf and the last activity; INACTIVE becomes ACTIVE.
+    What is grown or reopened becomes the active leaf and the last activity; INACTIVE becomes ACTIVE, and all is read.
     """
 
     @property
@@ -96,7 +96,14 @@ class Tree(Protocol):
     async def reopen(self, reply: Message, run: NewRun) -> Grown:
         """The reply is written on by another run; its text is kept."""
 
-    async def activate(self, leaf: Message, at: datetime) -> Conversation: ...
+    async def change(self, changed: Conversation) -> Conversation:
+        """Stores its own fields, its state and its read mark, and tells of it."""
+
+    async def leaf_below(self, message_id: MessageId) -> Message:
+        """The leaf last active at or below the message, else the latest one."""
+
+    async def show(self, leaf: Message, at: datetime) -> Conversation:
+        """Makes `leaf` the active leaf, which is no activity, and tells of it."""
 
 
 class Writing(Protocol):
@@ -131,6 +138,9 @@ class ConversationStore(Protocol):
         self, owner: UserId, having: ConversationFilter, order: ConversationOrder, page: PageArgs
     ) -> Page[Conversation]:
         """A cursor holds what the row was sorted by, and its id."""
+
+    async def rest_idle(self, idle_for: timedelta, limit: int) -> int:
+        """Makes at most `limit` ACTIVE ones without activity for so long INACTIVE, and tells of it; how many."""
 
     async def forget_keys(self, before: datetime) -> int:
         """Purges what was remembered earlier."""

@@ -1,4 +1,4 @@
-"""What time does to conversations: deleted ones are purged in small batches, keys and old logs are forgotten."""
+"""What time does to conversations: idle ones rest, deleted ones are purged, keys and old logs are forgotten."""
 
 import asyncio
 import logging
@@ -16,14 +16,19 @@ logger = logging.getLogger("gus.upkeep")
 KEYS_REMEMBERED = timedelta(hours=48)
 PERIOD = timedelta(seconds=30)
 PURGED_AT_ONCE = 500
+RESTED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long logs are kept: a run's after its end, then its stored reply answers; a conversation's events."""
+    """How long logs are kept: a run's after its end, then its stored reply answers; a conversation's events.
+
+    `idle_after`: so long without a message or the end of a reply, and a conversation is INACTIVE.
+    """
 
     token_logs: timedelta = timedelta(hours=1)
     conversation_events: timedelta = timedelta(days=7)
+    idle_after: timedelta = timedelta(days=30)
 
 
 class Upkeep:
@@ -51,6 +56,8 @@ class Upkeep:
         await self._store.forget_keys(self._world.now() - KEYS_REMEMBERED)
         # Small batches: one cascade over a long conversation would make every writer wait for seconds.
         while await self._store.purge_deleted(PURGED_AT_ONCE) > 0:
+            continue
+        while await self._store.rest_idle(self._retention.idle_after, RESTED_AT_ONCE) > 0:
             continue
         while await self._generations.compact(self._retention.token_logs, PURGED_AT_ONCE) > 0:
             continue

@@ -10,6 +10,8 @@ from domain.message import MessageStatus
 from domain.model import Model, ModelKey, Usage
 from domain.world import ConversationId, GenerationId, MessageId, UserId
 
+DEFAULT_RESERVE_TOKENS = 1024
+
 
 class GenerationStatus(Enum):
     QUEUED = "QUEUED"
@@ -98,6 +100,21 @@ class GenerationSettings:
         """Field by field."""
         mine = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
         return replace(weaker, **mine)
+
+
+class ContextStrategy(Enum):
+    SLIDING_WINDOW = "SLIDING_WINDOW"
+    SUMMARIZE = "SUMMARIZE"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPolicy:
+    """`max_input_tokens` None: what the model's window holds."""
+
+    strategy: ContextStrategy = ContextStrategy.SLIDING_WINDOW
+    max_input_tokens: int | None = None
+    reserve_output_tokens: int = DEFAULT_RESERVE_TOKENS
 
 
 class NoticeCode(Enum):

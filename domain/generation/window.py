@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from domain.errors import ContextTooLarge
-from domain.generation.entity import GenerationSettings
+from domain.generation.entity import DEFAULT_RESERVE_TOKENS, GenerationSettings
 from domain.instruction import Layer, system_turns
 from domain.message import Message, MessageRole, MessageStore
 from domain.model import Model, ModelRequest, Speaker, Turn
@@ -13,7 +13,6 @@ from domain.world import MessageId, UserId
 CHUNK = 50
 TOKENS_AROUND_A_TURN = 8
 BYTES_PER_TOKEN = 3
-DEFAULT_RESERVE_TOKENS = 1024
 
 _SPEAKERS = {
     MessageRole.USER: Speaker.USER,

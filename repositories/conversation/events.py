@@ -6,9 +6,11 @@ from typing import Any
 
 from domain.conversation.events import (
     BranchSelected,
+    ConversationChanged,
     ConversationEvent,
     EventSlice,
     MessageAdded,
+    MessageChanged,
     ReplyFinished,
     ReplyStarted,
     Touch,
@@ -69,8 +71,12 @@ class SqlEvents:
 def to_event(conversation_id: ConversationId, row: Mapping[str, Any]) -> ConversationEvent:
     seq, at, message_id = row["seq"], row["at"], MessageId(row["message_id"])
     match EventKind(row["kind"]):
+        case EventKind.CONVERSATION_CHANGED:
+            return ConversationChanged(seq, at, conversation_id)
         case EventKind.MESSAGE_ADDED:
             return MessageAdded(seq, at, conversation_id, message_id)
+        case EventKind.MESSAGE_CHANGED:
+            return MessageChanged(seq, at, conversation_id, message_id)
         case EventKind.BRANCH_SELECTED:
             return BranchSelected(seq, at, conversation_id, message_id)
         case EventKind.REPLY_STARTED:

@@ -70,6 +70,8 @@ def _filters(having: ConversationFilter, values: list[object]) -> list[str]:
         require("tags @> {}", list(having.tags))
     if having.title_contains:
         require("position(lower({}) IN lower(title)) > 0", having.title_contains)
+    if having.unread is not None:
+        require("has_unread = {}", having.unread)
     if having.updated_after is not None:
         require("updated_at > {}", having.updated_after)
     return conditions

@@ -19,6 +19,7 @@ _LATEST = "SELECT id, branch_id FROM messages WHERE conversation_id = $1 ORDER B
 
 _PURGE_RUNS = "DELETE FROM generations WHERE reply_id = ANY($1) RETURNING id"
 _PURGE_EVENTS = "DELETE FROM generation_events WHERE generation_id = ANY($1)"
+_PURGE_FEEDBACK = "DELETE FROM feedback WHERE message_id = ANY($1)"
 _PURGE_MESSAGES = "DELETE FROM messages WHERE id = ANY($1)"
 
 _PURGE_BRANCHES = """
@@ -46,6 +47,7 @@ async def _purge(session: Session, conversation_id: UUID, limit: int) -> int:
     ids = [message["id"] for message in latest]
     runs = await session.fetch(_PURGE_RUNS, ids)
     await session.execute(_PURGE_EVENTS, [run["id"] for run in runs])
+    await session.execute(_PURGE_FEEDBACK, ids)
     removed = await session.execute(_PURGE_MESSAGES, ids)
     await session.execute(_PURGE_BRANCHES, list({message["branch_id"] for message in latest}))
     if removed < limit:

@@ -1,9 +1,13 @@
 """Rows of conversations, to and from the domain's words."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
+from enum import Enum
 from typing import Any
 
 from domain.conversation.entity import Conversation, ConversationState, TitleSource
+from domain.generation.entity import ContextPolicy, ContextStrategy
 from domain.world import ConversationId, MessageId, UserId
 from repositories.generation.detail import to_settings
 
@@ -24,6 +28,23 @@ def to_conversation(row: Mapping[str, Any]) -> Conversation:
         message_count=row["message_count"],
         root_count=row["root_count"],
         settings=to_settings(row["settings"]),
+        context_policy=to_policy(row["context_policy"]),
         active_leaf_id=None if row["active_leaf_id"] is None else MessageId(row["active_leaf_id"]),
+        has_unread=row["has_unread"],
+        forked_from_id=None if row["forked_from_id"] is None else MessageId(row["forked_from_id"]),
         event_seq=row["event_seq"],
     )
+
+
+def policy_json(policy: ContextPolicy) -> str:
+    """What differs from the default, which may change."""
+    default = asdict(ContextPolicy())
+    said = {name: value for name, value in asdict(policy).items() if value != default[name]}
+    return json.dumps({name: value.value if isinstance(value, Enum) else value for name, value in said.items()})
+
+
+def to_policy(text: str | None) -> ContextPolicy:
+    stored = json.loads(text or "{}")
+    if "strategy" in stored:
+        stored["strategy"] = ContextStrategy(stored["strategy"])
+    return ContextPolicy(**stored)

@@ -3,13 +3,14 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
 from domain.conversation.store import Memo, Remembered
 from domain.page import Page, PageArgs
 from domain.world import ConversationId, UserId, World
+from repositories.conversation.idle import rest_idle
 from repositories.conversation.listing import listed
 from repositories.conversation.purge import purge_deleted
 from repositories.conversation.row import to_conversation
@@ -45,6 +46,9 @@ class SqlConversations:
         self, owner: UserId, having: ConversationFilter, order: ConversationOrder, page: PageArgs
     ) -> Page[Conversation]:
         return await listed(self._database, owner, having, order, page)
+
+    async def rest_idle(self, idle_for: timedelta, limit: int) -> int:
+        return await rest_idle(self._database, idle_for, limit)
 
     async def forget_keys(self, before: datetime) -> int:
         async with self._database.rows() as client:

@@ -12,10 +12,12 @@ from domain.conversation.store import Draft, Grown, NewRun, Standing
 from domain.generation.entity import Generation, GenerationStatus
 from domain.message import Message, Place
 from domain.world import BranchId, MessageId, World
+from repositories.conversation.change import change, show
 from repositories.conversation.row import to_conversation
 from repositories.database import Session
 from repositories.generation.detail import settings_json, started_json
 from repositories.generation.row import Kind, to_generation
+from repositories.message.leaf import leaves_below
 from repositories.message.row import COLUMNS, RUN, to_message
 from repositories.tables import EventKind
 
@@ -47,7 +49,7 @@ _RUN = "SELECT * FROM generations WHERE id = $1"
 
 _SHOWN = """
 active_leaf_id = $2, activations = activations + 1, last_message_at = $3, updated_at = $3,
-state = CASE state WHEN 'INACTIVE' THEN 'ACTIVE' ELSE state END
+state = CASE state WHEN 'INACTIVE' THEN 'ACTIVE' ELSE state END, has_unread = false
 """
 
 # `run` writes the leaf; $4 null: none does. One that waits for its turn has no lease, and an empty log.
@@ -127,15 +129,6 @@ WITH conversation AS (
 SELECT * FROM conversation
 """
 
-_ACTIVATE = f"""
-WITH conversation AS (
-  UPDATE conversations SET {_SHOWN} WHERE id = $1 RETURNING *
-), marked AS (
-  UPDATE branches b SET active_seq = c.activations FROM conversation c WHERE b.id = $4
-)
-SELECT * FROM conversation
-"""
-
 
 class SqlTree:
     def __init__(self, session: Session, conversation: Conversation, world: World) -> None:
@@ -180,9 +173,15 @@ class SqlTree:
         reopened = replace(reply, generation_id=begun.id, status=status, completed_at=None, text_through_seq=0)
         return Grown(self._conversation, (reopened,))
 
-    async def activate(self, leaf: Message, at: datetime) -> Conversation:
-        [row] = await self._session.fetch(_ACTIVATE, self.conversation.id, leaf.id, at, leaf.place.branch_id)
-        self._conversation = to_conversation(row)
+    async def change(self, changed: Conversation) -> Conversation:
+        self._conversation = await change(self._session, changed)
+        return self._conversation
+
+    async def leaf_below(self, message_id: MessageId) -> Message:
+        return (await leaves_below(self._session, self.conversation.owner_id, [message_id]))[message_id]
+
+    async def show(self, leaf: Message, at: datetime) -> Conversation:
+        self._conversation = await show(self._session, self.conversation, leaf, at)
         return self._conversation
 
     async def _run(self, run_id: UUID | None) -> Generation | None:

@@ -12,7 +12,7 @@ from domain.conversation.store import KeyTaken, Memo
 from domain.errors import Unavailable
 from domain.generation.entity import FinishReason
 from domain.world import ConversationId, GenerationId, UserId, World
-from repositories.conversation.row import to_conversation
+from repositories.conversation.row import policy_json, to_conversation
 from repositories.conversation.tree import SqlTree
 from repositories.database import Session
 from repositories.generation.detail import settings_json
@@ -32,8 +32,8 @@ WITH remembered AS (
 _OPEN = f"""
 {_REMEMBERED}, opened AS (
   INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
-    pinned, tags, message_count, root_count, settings, activations)
-  SELECT $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, $16, 0 FROM key WHERE free
+    pinned, tags, message_count, root_count, settings, context_policy, forked_from_id, activations)
+  SELECT $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, $16, $17, $18, 0 FROM key WHERE free
   RETURNING id, owner_id
 )
 INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
@@ -113,6 +113,8 @@ class SqlWriting:
             conversation.pinned,
             conversation.tags,
             settings_json(conversation.settings),
+            policy_json(conversation.context_policy),
+            conversation.forked_from_id,
         )
         if not opened:
             raise KeyTaken

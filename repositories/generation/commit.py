@@ -92,7 +92,8 @@ WITH locked AS MATERIALIZED (
   FROM ended WHERE m.id = ended.reply_id
 ), conversation AS (
   UPDATE conversations c SET last_message_at = greatest(c.last_message_at, ended.ended_at),
-    updated_at = greatest(c.updated_at, ended.ended_at), event_seq = c.event_seq + (c.deleted_at IS NULL)::int
+    updated_at = greatest(c.updated_at, ended.ended_at), event_seq = c.event_seq + (c.deleted_at IS NULL)::int,
+    has_unread = true
   FROM ended WHERE c.id = ended.conversation_id
   RETURNING c.event_seq, c.deleted_at
 ), told AS (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from domain.message import Message
 from domain.world import MessageId, UserId
-from repositories.database import Database
+from repositories.database import Database, Session
 from repositories.message.row import COLUMNS, OWNED, RUN, to_message
 
 # Nearly always the answer is the conversation's active leaf: one climb from it, shared by all messages of a
@@ -39,6 +39,8 @@ FROM found JOIN messages m ON m.conversation_id = found.conversation_id AND m.nu
 """
 
 
-async def leaves_below(database: Database, owner: UserId, ids: Sequence[MessageId]) -> dict[MessageId, Message]:
+async def leaves_below(
+    database: Database | Session, owner: UserId, ids: Sequence[MessageId]
+) -> dict[MessageId, Message]:
     rows = await database.fetch(_LEAVES_BELOW, owner, ids)
     return {MessageId(row["below"]): to_message(row, owner) for row in rows}

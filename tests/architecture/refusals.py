@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from domain import errors
+from domain.conversation.entity import Conversation, ConversationState, TitleSource
 from domain.message import Message, MessageRole, MessageStatus, Place
 from domain.world import BranchId, ConversationId, MessageId, UserId
 from tests.domain.fakes import NOW, a_generation, a_model
@@ -18,6 +19,10 @@ REPLY = Message(
     NOW,
 )
 
+CONVERSATION = Conversation(
+    ConversationId(UUID(int=2)), UserId(UUID(int=3)), None, TitleSource.NONE, ConversationState.ACTIVE, 1, NOW, NOW
+)
+
 EXAMPLES: dict[type[errors.Refusal], errors.Refusal] = {
     type(refusal): refusal
     for refusal in (
@@ -26,7 +31,10 @@ EXAMPLES: dict[type[errors.Refusal], errors.Refusal] = {
         errors.NotAllowed("No."),
         errors.LimitReached(errors.LimitedResource.API_KEYS, active=50, limit=50),
         errors.ConversationBusy(a_generation()),
+        errors.ConversationClosed(ConversationState.PAUSED),
+        errors.IllegalTransition(ConversationState.ARCHIVED, ConversationState.PAUSED),
         errors.StaleBranch(None),
+        errors.StaleVersion(CONVERSATION),
         errors.NotContinuable(REPLY, "It ended whole."),
         errors.KeyReused("key"),
         errors.ContextTooLarge(required_tokens=2, limit_tokens=1),

@@ -6,6 +6,9 @@ FIELDS = {
     "NotAllowed": "__typename",
     "LimitReached": "resource active limit",
     "ConversationBusy": "activeGeneration { id reply { id } }",
+    "ConversationClosed": "state",
+    "IllegalTransition": "from to",
+    "StaleVersion": "conversation { id version title }",
     "StaleBranch": "currentLeaf { id }",
     "NotContinuable": "currentReply { id text status }",
     "KeyReused": "idempotencyKey",
@@ -20,6 +23,7 @@ def _refusals(*types: str) -> str:
     return "\n    ".join(["__typename", "... on Refusal { code message retryable retryAfter }", *fragments])
 
 
+_ANSWERED = ("InvalidInput", "NotFound", "ConversationBusy", "ConversationClosed", "KeyReused", "ContextTooLarge")
 STARTED = """
 ... on SendMessageSuccess {
       replayed
@@ -35,7 +39,7 @@ STARTED = """
 SEND = f"""
 mutation Send($input: SendMessageInput!) {{
   sendMessage(input: $input) {{
-    {_refusals("InvalidInput", "NotFound", "ConversationBusy", "StaleBranch", "KeyReused", "ContextTooLarge", "ModelUnavailable")}
+    {_refusals(*_ANSWERED, "StaleBranch", "ModelUnavailable")}
     {STARTED}
   }}
 }}
@@ -44,7 +48,7 @@ mutation Send($input: SendMessageInput!) {{
 CONTINUE = f"""
 mutation Continue($input: ContinueReplyInput!) {{
   continueReply(input: $input) {{
-    {_refusals("InvalidInput", "NotFound", "ConversationBusy", "NotContinuable", "KeyReused", "ContextTooLarge", "ModelUnavailable")}
+    {_refusals(*_ANSWERED, "NotContinuable", "ModelUnavailable")}
     {STARTED}
   }}
 }}
@@ -58,6 +62,49 @@ mutation Create($input: CreateConversationInput!) {{
       replayed
       conversation {{ id title titleSource state version pinned tags messageCount settings {{ temperature stop }} }}
     }}
+  }}
+}}
+"""
+
+_CHANGED = """
+      conversation {
+        id title titleSource state version pinned tags hasUnread activeLeaf { id } updatedAt lastMessageAt
+        settings { model { key } temperature topP maxOutputTokens seed stop }
+        contextPolicy { strategy maxInputTokens reserveOutputTokens }
+      }"""
+
+UPDATE = f"""
+mutation Update($input: UpdateConversationInput!) {{
+  updateConversation(input: $input) {{
+    {_refusals("InvalidInput", "NotFound", "ConversationClosed", "StaleVersion")}
+    ... on UpdateConversationSuccess {{ {_CHANGED} }}
+  }}
+}}
+"""
+
+SET_STATE = f"""
+mutation SetState($conversation: ID!, $state: RequestedState!) {{
+  setConversationState(conversation: $conversation, state: $state) {{
+    {_refusals("NotFound", "IllegalTransition")}
+    ... on SetConversationStateSuccess {{ {_CHANGED} }}
+  }}
+}}
+"""
+
+SELECT = f"""
+mutation Select($message: ID!) {{
+  selectBranch(message: $message) {{
+    {_refusals("NotFound", "ConversationClosed")}
+    ... on SelectBranchSuccess {{ {_CHANGED} }}
+  }}
+}}
+"""
+
+MARK_READ = f"""
+mutation MarkRead($conversation: ID!) {{
+  markConversationRead(conversation: $conversation) {{
+    {_refusals("NotFound")}
+    ... on MarkConversationReadSuccess {{ {_CHANGED} }}
   }}
 }}
 """
@@ -143,6 +190,8 @@ subscription Watch($conversation: ID!, $after: Int) {
     seq
     conversation { eventSeq messageCount }
     ... on MessageAdded { addedMessage { id role text } }
+    ... on MessageChanged { changedMessage { id } }
+    ... on BranchSelected { activeLeaf { id } }
     ... on ReplyStarted { reply { id } generation { id } }
     ... on ReplyFinished { reply { id status } generation { id status } }
   }

@@ -13,7 +13,17 @@ import httpx
 from asyncpg.connection import LoggedQuery
 from litestar import Litestar
 
-from tests.graphql.documents import CONTINUE, CREATE, FOLLOW, SEND, STOP
+from tests.graphql.documents import (
+    CONTINUE,
+    CREATE,
+    FOLLOW,
+    MARK_READ,
+    SELECT,
+    SEND,
+    SET_STATE,
+    STOP,
+    UPDATE,
+)
 
 # asyncpg learning a type, once for each connection; and who is asking, which a process looks up every other second at most.
 _NOT_COUNTED = re.compile(r"typeinfo_tree|set_config\(|FROM api_keys k JOIN users u")
@@ -109,6 +119,19 @@ class FrontEnd:
     async def create(self, **input: object) -> dict[str, Any]:
         given = {"idempotencyKey": str(uuid4()), **input}
         return dict((await self.ask(CREATE, input=given))["createConversation"])
+
+    async def update(self, conversation: str, **input: object) -> dict[str, Any]:
+        given = {"conversation": conversation, **input}
+        return dict((await self.ask(UPDATE, input=given))["updateConversation"])
+
+    async def set_state(self, conversation: str, state: str) -> dict[str, Any]:
+        return dict((await self.ask(SET_STATE, conversation=conversation, state=state))["setConversationState"])
+
+    async def select(self, message: str) -> dict[str, Any]:
+        return dict((await self.ask(SELECT, message=message))["selectBranch"])
+
+    async def mark_read(self, conversation: str) -> dict[str, Any]:
+        return dict((await self.ask(MARK_READ, conversation=conversation))["markConversationRead"])
 
     async def followed(self, generation: str, after: int = 0, *, snapshot: bool = False) -> list[dict[str, Any]]:
         """The whole stream."""

@@ -8,7 +8,17 @@ from server.compose import Gus
 
 T = TypeVar("T")
 
-TABLES = ("users", "idempotency_keys", "conversations", "branches", "messages", "generations", "generation_events")
+TABLES = (
+    "users",
+    "idempotency_keys",
+    "conversations",
+    "branches",
+    "messages",
+    "feedback",
+    "generations",
+    "generation_events",
+    "conversation_events",
+)
 
 
 async def contents(database: Database) -> dict[str, list[str]]:

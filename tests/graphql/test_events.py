@@ -130,6 +130,50 @@ async def test_a_conversation_read_with_its_event_seq_and_the_events_after_it_ar
         assert unfinished <= ended
 
 
+async def test_changes_of_the_conversation_and_of_what_is_shown_are_told(ada: FrontEnd) -> None:
+    conversation = (first := await ada.said("One"))["conversation"]["id"]
+    await ada.said("Two", **here(first), parent=first["userMessage"]["id"])
+    after = await event_seq(ada, conversation)
+    async with ada.watching(CONVERSATION_EVENTS, conversation=conversation, after=after) as events:
+        for change in (
+            ada.update(conversation, title="Trees"),
+            ada.mark_read(conversation),
+            ada.set_state(conversation, "PAUSED"),
+        ):
+            await change
+            assert (await anext(events))["__typename"] == "ConversationChanged"
+        await ada.select(first["reply"]["id"])
+        selected = await anext(events)
+    assert (selected["__typename"], selected["activeLeaf"]) == ("BranchSelected", {"id": first["reply"]["id"]})
+    assert selected["seq"] == after + 4
+
+
+async def test_nothing_is_told_of_what_was_so_before(ada: FrontEnd) -> None:
+    first = await ada.said(script(words=1))
+    conversation = first["conversation"]["id"]
+    await ada.mark_read(conversation)
+    after = await event_seq(ada, conversation)
+    await ada.update(conversation, title=None)
+    await ada.mark_read(conversation)
+    await ada.set_state(conversation, "ACTIVE")
+    await ada.select(first["userMessage"]["id"])
+    assert await event_seq(ada, conversation) == after
+
+
+async def test_the_sidebar_hears_of_every_change(ada: FrontEnd, gus: Gus) -> None:
+    conversation = (await ada.said(script(words=1)))["conversation"]["id"]
+    async with ada.watching(VIEWER_EVENTS) as events:
+        await anext(events)
+        for change in (
+            ada.update(conversation, pinned=True),
+            ada.mark_read(conversation),
+            ada.set_state(conversation, "ARCHIVED"),
+        ):
+            await change
+            touched = await soon(anext(events))
+            assert (touched["__typename"], touched["conversation"]["id"]) == ("ConversationTouched", conversation)
+
+
 async def test_past_the_end_is_a_bad_variable(ada: FrontEnd) -> None:
     sent = await ada.said(script(words=1))
     assert await ada.stream_refused(CONVERSATION_EVENTS, **here(sent), after=5) == ["BAD_VARIABLES"]

@@ -95,11 +95,8 @@ async def test_filters_hold_together(ada: FrontEnd, gus: Gus, shelf: dict[str | 
     assert await titles(ada, filter={"updatedAfter": "2000-01-01T00:00:00Z"}) == ORDERS["ACTIVITY_DESC"]
 
 
-async def test_archived_conversations_are_shown_when_asked_for(
-    ada: FrontEnd, gus: Gus, shelf: dict[str | None, str]
-) -> None:
-    # No mutation of this slice archives.
-    await gus.database.execute("UPDATE conversations SET state = 'ARCHIVED' WHERE title = 'Ash'")
+async def test_archived_conversations_are_shown_when_asked_for(ada: FrontEnd, shelf: dict[str | None, str]) -> None:
+    await ada.set_state(shelf["Ash"], "ARCHIVED")
     assert await titles(ada) == ["beech", None, "Cedar"]
     assert await titles(ada, filter={"states": ["ARCHIVED"]}) == ["Ash"]
     assert await titles(ada, filter={"states": ["ARCHIVED", "ACTIVE"]}) == ORDERS["ACTIVITY_DESC"]

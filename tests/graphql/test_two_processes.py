@@ -111,6 +111,18 @@ async def test_events_of_a_conversation_are_heard_through_the_other(ada: FrontEn
         assert [event async for event in events] == []
 
 
+async def test_a_branch_that_one_selects_is_shown_by_the_other(ada: FrontEnd, there: FrontEnd) -> None:
+    first = await ada.said("One")
+    beside = await ada.said("Two", **here(first), parent=first["userMessage"]["id"])
+    async with there.watching(CONVERSATION_EVENTS, **here(first)) as events:
+        await anext(events)
+        await ada.select(first["reply"]["id"])
+        selected = await anext(events)
+        assert (selected["__typename"], selected["activeLeaf"]) == ("BranchSelected", {"id": first["reply"]["id"]})
+        await there.select(beside["reply"]["id"])
+        assert (await anext(events))["activeLeaf"] == {"id": beside["reply"]["id"]}
+
+
 async def test_the_sidebar_hears_of_the_other(ada: FrontEnd, there: FrontEnd) -> None:
     async with there.watching(VIEWER_EVENTS) as events:
         assert (await anext(events))["__typename"] == "ViewerSnapshot"

@@ -51,6 +51,8 @@ WITH runs AS (
 ), events AS (
   INSERT INTO generation_events (generation_id, seq, at, kind, text, position)
   SELECT id, seq, now(), 2, 'word', 0 FROM runs, generate_series(1, 3) seq
+), rated AS (
+  INSERT INTO feedback (message_id, rating, tags, updated_at) SELECT reply_id, 'UP', '{}', now() FROM runs
 )
 UPDATE messages m SET generation_id = runs.id FROM runs WHERE m.id = runs.reply_id
 """
@@ -80,7 +82,7 @@ async def test_an_index_is_behind_every_statement(
     statements.clear()
     run = await every_operation(story, leaf)
     asked = {logged.query for logged in statements if not logged.query.startswith(("BEGIN", "COMMIT"))}
-    assert len(asked) == 62
+    assert len(asked) == 65
     scanned = {query: tables for query in asked if (tables := await tables_read_whole(connection, query))}
     assert not scanned, "\n".join(f"{tables}: {query}" for query, tables in scanned.items())
     assert run.last_seq == 1
@@ -144,9 +146,11 @@ async def queues(story: Story) -> None:
         standing = await tree.look(first.reply_id)
         assert standing.waiting == 2
         assert standing.message is not None
-        await tree.activate(standing.message, NOW)
+        await tree.show(await tree.leaf_below(first.reply_id), NOW)
+        await tree.change(tree.conversation)
         again = replace(new_generation(draft_of_reply(), tree.conversation), reply_id=first.reply_id)
         await tree.reopen(standing.message, NewRun(again, NODE, LEASE))
+    assert await story.conversations.rest_idle(timedelta(days=-1), 1) == 1
     assert await story.generations.compact(timedelta(days=-1), 1) == 1
     assert await story.events.events(story.owner, first.conversation_id, 0, 10) is not None
     assert len(await story.events.touches(story.owner, timedelta(minutes=1))) == 2

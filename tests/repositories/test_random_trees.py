@@ -42,7 +42,7 @@ async def grown(story: Story, chance: Random, size: int) -> tuple[Conversation, 
             tree.activate(parent)
             if chance.random() < 0.1:
                 shown = chance.choice(tree.leaves)
-                await sql.activate(shown.message, NOW)
+                await sql.show(shown.message, NOW)
                 tree.activate(shown)
         assert (sql.conversation.message_count, sql.conversation.root_count) == (len(tree.nodes), len(tree.roots))
     return conversation, tree
