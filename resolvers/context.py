@@ -8,9 +8,11 @@ import strawberry
 from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
+from domain.conversation.fork import Forks
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.errors import NotAuthenticated, Unavailable
+from domain.feedback import Feedbacks
 from domain.generation.service import Generations
 from domain.message import Messages
 from domain.model import Models
@@ -26,12 +28,14 @@ class Services:
     models: Models
     conversations: Conversations
     changes: Changes
+    forks: Forks
     sends: Sends
     continuations: Continuations
     conversation_followers: ConversationFollowers
     viewer_followers: ViewerFollowers
     messages: Messages
     generations: Generations
+    feedback: Feedbacks
 
 
 class Context:

@@ -7,6 +7,7 @@ from strawberry.dataloader import DataLoader
 
 from domain.conversation.entity import Conversation
 from domain.conversation.service import Conversations
+from domain.feedback import Feedback, Feedbacks
 from domain.generation.entity import Generation
 from domain.generation.service import Generations
 from domain.message import Family, Message, Messages
@@ -31,6 +32,9 @@ class Needed(Protocol):
     @property
     def generations(self) -> Generations: ...
 
+    @property
+    def feedback(self) -> Feedbacks: ...
+
 
 class Loaders:
     def __init__(self, services: Needed, viewer: Viewer) -> None:
@@ -41,6 +45,9 @@ class Loaders:
         self.message: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.by_id(viewer, ids))
         self.generation: DataLoader[GenerationId, Generation | None] = _loader(
             lambda ids: services.generations.by_id(viewer, ids)
+        )
+        self.feedback: DataLoader[MessageId, Feedback | None] = _loader(
+            lambda ids: services.feedback.by_message(viewer, ids)
         )
         self.api_key: DataLoader[ApiKeyId, ApiKey | None] = _loader(lambda _: services.users.keys_by_id(viewer))
         self.leaf_below: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.leaves_below(viewer, ids))

@@ -9,7 +9,7 @@ from domain.conversation.service import Created
 from domain.generation.entity import ContextPolicy as Policy
 from domain.generation.entity import ContextStrategy
 from domain.generation.entity import GenerationSettings as Settings
-from resolvers import changes
+from resolvers import changes, fork
 from resolvers import conversation as resolve
 from resolvers import generation as resolve_generation
 from schema.lazy import GenerationRef, MessageRef
@@ -107,6 +107,12 @@ class Conversation(Node):
 @of(Created, name="CreateConversationSuccess", description="The conversation is open.")
 class CreateConversationSuccess:
     conversation: Conversation = strawberry.field(description="As it is now.")
+    replayed: bool = strawberry.field(description="This key had been answered before.")
+
+
+@of(fork.Forked, name="ForkConversationSuccess", description="The copy is a conversation of its own.")
+class ForkConversationSuccess:
+    conversation: Conversation = strawberry.field(description="The copy; its `activeLeaf` is that of what was copied.")
     replayed: bool = strawberry.field(description="This key had been answered before.")
 
 

@@ -7,9 +7,10 @@ from enum import Enum
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from domain.conversation.commands import BusyPolicy
+from domain.conversation.commands import BusyPolicy, ForkScope
 from domain.conversation.entity import ConversationOrder, ConversationState, RequestedState, TitleSource
 from domain.errors import GenerationErrorCode, InputRule, LimitedResource, RefusalCode
+from domain.feedback import Rating
 from domain.generation.entity import (
     AttemptOutcome,
     ContextStrategy,
@@ -147,6 +148,16 @@ _describe(
         "BRANCH": "Is answered in parallel, as a sibling of the message that is being answered.",
     },
 )
+_describe(
+    ForkScope,
+    "How much of a conversation a fork copies.",
+    {
+        "PATH": "The messages from the root down to the one named.",
+        "PATH_AND_SIBLINGS": "These and the siblings of each, without what is below those: the pagers of the path stay as they are.",
+        "SUBTREE": "The message named, as a root, and all below it.",
+    },
+)
+_describe(Rating, "What a user thinks of a reply.", {"UP": "It was good.", "DOWN": "It was not."})
 _describe(
     NoticeCode,
     "What a notice is about.",

@@ -6,11 +6,13 @@ import strawberry
 
 if TYPE_CHECKING:
     from schema.conversation import Conversation
+    from schema.feedback import Feedback
     from schema.generation import Generation, GenerationEventPage
     from schema.message import Message
     from schema.model import Model
 
 ConversationRef: TypeAlias = Annotated["Conversation", strawberry.lazy("schema.conversation")]
+FeedbackRef: TypeAlias = Annotated["Feedback", strawberry.lazy("schema.feedback")]
 MessageRef: TypeAlias = Annotated["Message", strawberry.lazy("schema.message")]
 GenerationRef: TypeAlias = Annotated["Generation", strawberry.lazy("schema.generation")]
 ModelRef: TypeAlias = Annotated["Model", strawberry.lazy("schema.model")]

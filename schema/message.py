@@ -6,9 +6,10 @@ import strawberry
 
 from domain import message as domain
 from domain.conversation.once import Sent
+from resolvers import feedback as resolve_feedback
 from resolvers import message as resolve
 from schema.conversation import Conversation
-from schema.lazy import GenerationRef, MessageRef
+from schema.lazy import FeedbackRef, GenerationRef, MessageRef
 from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
@@ -79,6 +80,11 @@ class Message(Node):
     )
     model = strawberry.field(
         resolver=resolve.model, graphql_type=Model | None, description="Of a reply, the model that answered."
+    )
+    feedback = strawberry.field(
+        resolver=resolve_feedback.feedback,
+        graphql_type=FeedbackRef | None,
+        description="The viewer's own, of a reply; null while there is none.",
     )
 
 

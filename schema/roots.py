@@ -6,6 +6,8 @@ import strawberry
 
 import resolvers.changes as on_changes
 import resolvers.conversation as on_conversation
+import resolvers.feedback as on_feedback
+import resolvers.fork as on_fork
 import resolvers.generation as on_generation
 import resolvers.message as on_message
 import resolvers.model as on_model
@@ -15,12 +17,14 @@ from schema.conversation import (
     Conversation,
     CreateConversationSuccess,
     DeleteConversationSuccess,
+    ForkConversationSuccess,
     MarkConversationReadSuccess,
     SelectBranchSuccess,
     SetConversationStateSuccess,
     UpdateConversationSuccess,
 )
 from schema.event import ConversationEvent, ViewerEvent
+from schema.feedback import RateMessageSuccess
 from schema.generation import Generation, GenerationEvent, StopGenerationSuccess
 from schema.message import Message, SendMessageSuccess
 from schema.model import Model
@@ -62,6 +66,14 @@ SelectBranchResult: TypeAlias = Annotated[
 MarkConversationReadResult: TypeAlias = Annotated[
     MarkConversationReadSuccess | NotFound,
     strawberry.union("MarkConversationReadResult", description="What markConversationRead answers."),
+]
+ForkConversationResult: TypeAlias = Annotated[
+    ForkConversationSuccess | InvalidInput | NotFound | LimitReached | KeyReused | ServerDraining,
+    strawberry.union("ForkConversationResult", description="What forkConversation answers."),
+]
+RateMessageResult: TypeAlias = Annotated[
+    RateMessageSuccess | InvalidInput | NotFound,
+    strawberry.union("RateMessageResult", description="What rateMessage answers."),
 ]
 DeleteConversationResult: TypeAlias = Annotated[
     DeleteConversationSuccess | NotFound | ServerDraining,
@@ -171,6 +183,12 @@ class Mutation:
         graphql_type=MarkConversationReadResult,
         description="The viewer has seen all that is in it.",
     )
+    fork_conversation = strawberry.mutation(
+        resolver=on_fork.fork_conversation,
+        graphql_type=ForkConversationResult,
+        description="Copies a part of a conversation into a new one: new ids, no runs, usage or feedback. "
+        "A reply that is being written is copied with its text so far, INTERRUPTED. At most 10,000 messages.",
+    )
     delete_conversation = strawberry.mutation(
         resolver=on_conversation.delete_conversation,
         graphql_type=DeleteConversationResult,
@@ -185,6 +203,11 @@ class Mutation:
         resolver=on_message.continue_reply,
         graphql_type=ContinueReplyResult,
         description="Goes on with a reply that was stopped, interrupted or cut by length; its text is kept to the byte.",
+    )
+    rate_message = strawberry.mutation(
+        resolver=on_feedback.rate_message,
+        graphql_type=RateMessageResult,
+        description="Says what the viewer thinks of a reply, in place of what they said before.",
     )
     stop_generation = strawberry.mutation(
         resolver=on_generation.stop_generation,

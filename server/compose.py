@@ -13,10 +13,12 @@ import structlog
 from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
+from domain.conversation.fork import Forks
 from domain.conversation.once import Once
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.conversation.upkeep import Upkeep
+from domain.feedback import Feedbacks
 from domain.generation.follow import Followers, LogReader
 from domain.generation.log import Line
 from domain.generation.prepare import StoredPreparation
@@ -34,6 +36,7 @@ from providers.llama import PROVIDER
 from repositories.conversation.events import SqlEvents
 from repositories.conversation.store import SqlConversations
 from repositories.database import Database, QueryLogger, open_database
+from repositories.feedback import SqlFeedback
 from repositories.generation.log import SqlTokenLog
 from repositories.generation.store import SqlGenerations
 from repositories.message.store import SqlMessages
@@ -99,12 +102,14 @@ async def _assemble(
         models=models,
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
+        forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
         sends=Sends(conversations, messages, once, models=models, runs=runs, following=followers, world=world),
         continuations=Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world),
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
         messages=Messages(messages),
         generations=Generations(generations, log, followers, runs, preparation, messages),
+        feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
     )
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     await stack.enter_async_context(_in_background(writer.run(), reader.run(), upkeep.run(), notices.run(wakes.hear)))

@@ -122,7 +122,25 @@ class ContinueReply:
     max_output_tokens: int | None = None
 
 
-Command = CreateConversation | SendMessage | ContinueReply
+class ForkScope(Enum):
+    """What is copied: the path down to a message; its messages' siblings too; or the message and all below it."""
+
+    PATH = "PATH"
+    PATH_AND_SIBLINGS = "PATH_AND_SIBLINGS"
+    SUBTREE = "SUBTREE"
+
+
+@dataclass(frozen=True, slots=True)
+class ForkConversation:
+    """`title` None: the origin's."""
+
+    message: MessageId
+    idempotency_key: str
+    scope: ForkScope = ForkScope.PATH
+    title: str | None = None
+
+
+Command = CreateConversation | SendMessage | ContinueReply | ForkConversation
 
 
 def fingerprint(command: Command) -> bytes:

@@ -24,6 +24,7 @@ class InputLimits:
     stop_sequences: int = 4
     stop_length: int = 64
     idempotency_key_length: int = 128
+    comment_length: int = 2_000
 
 
 LIMITS = InputLimits()

@@ -47,7 +47,7 @@ class Conversations:
     async def create(self, viewer: Viewer, command: CreateConversation) -> Created:
         """Raises InvalidInput, KeyReused, NotFound (made under this key and deleted since), ServerDraining."""
         if done := await recall(self._store, viewer, command.idempotency_key, fingerprint(command)):
-            return await self._replay(viewer, done)
+            return await replayed(self._store, viewer, done)
         self._runs.require_open()
         problems = Problems()
         problems.key(command.idempotency_key)
@@ -77,13 +77,6 @@ class Conversations:
             self._runs.look_for_stops()
         return conversation_id
 
-    async def _replay(self, viewer: Viewer, done: Remembered) -> Created:
-        conversation_id = ConversationId(done.ids["conversation"])
-        found = await self._store.conversations(viewer.id, [conversation_id])
-        if conversation_id not in found:
-            raise made_and_deleted()
-        return Created(found[conversation_id], replayed=True)
-
 
 async def recall(store: ConversationStore, viewer: Viewer, key: str, made_of: bytes) -> Remembered | None:
     """Raises KeyReused."""
@@ -92,6 +85,15 @@ async def recall(store: ConversationStore, viewer: Viewer, key: str, made_of: by
     if done is not None and done.fingerprint != made_of:
         raise KeyReused(key)
     return done
+
+
+async def replayed(store: ConversationStore, viewer: Viewer, done: Remembered) -> Created:
+    """As it is now. Raises NotFound."""
+    conversation_id = ConversationId(done.ids["conversation"])
+    found = await store.conversations(viewer.id, [conversation_id])
+    if conversation_id not in found:
+        raise made_and_deleted()
+    return Created(found[conversation_id], replayed=True)
 
 
 def made_and_deleted() -> NotFound:

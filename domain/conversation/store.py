@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from domain.conversation.commands import ForkScope
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
 from domain.generation.entity import Generation
 from domain.message import Message, MessageRole, MessageStatus
@@ -78,6 +79,17 @@ class Grown:
     messages: tuple[Message, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a fork copies: `size` messages, `unfinished` those that are being written. `stored`: in its owner's other forks."""
+
+    message: Message
+    scope: ForkScope
+    size: int
+    stored: int
+    unfinished: tuple[MessageId, ...]
+
+
 class Tree(Protocol):
     """One conversation under its row lock: nobody else writes to it until the transaction ends.
 
@@ -116,6 +128,13 @@ class Writing(Protocol):
 
     async def lock(self, owner: UserId, conversation_id: ConversationId) -> Tree | None:
         """None: not there, not theirs or deleted."""
+
+    async def part(self, message: Message, scope: ForkScope) -> Part | None:
+        """Forks of one owner wait for each other from here on, and nobody else does. None: it was deleted."""
+
+    async def copy(self, part: Part, fork: Conversation) -> Conversation:
+        """Opens `fork` with copies of the part, without their runs; what is being written is copied as it stands,
+        INTERRUPTED. Raises KeyTaken."""
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
         """Marks it deleted; answers with its unfinished runs, which are asked to stop. None: not there, not theirs or deleted before."""

@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
+from domain.conversation.commands import ForkScope
 from domain.conversation.entity import Conversation
-from domain.conversation.store import KeyTaken, Memo
+from domain.conversation.store import KeyTaken, Memo, Part
 from domain.errors import Unavailable
 from domain.generation.entity import FinishReason
+from domain.message import Message
 from domain.world import ConversationId, GenerationId, UserId, World
+from repositories.conversation.fork import copy, part
 from repositories.conversation.row import policy_json, to_conversation
 from repositories.conversation.tree import SqlTree
 from repositories.database import Session
@@ -125,6 +128,13 @@ class SqlWriting:
         if not row["free"]:
             raise KeyTaken
         return None if row["id"] is None else SqlTree(self._session, to_conversation(row), self._world)
+
+    async def part(self, message: Message, scope: ForkScope) -> Part | None:
+        return await part(self._session, message, scope)
+
+    async def copy(self, part: Part, fork: Conversation) -> Conversation:
+        await self.open(fork)
+        return await copy(self._session, part, fork)
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
         if await self._session.execute(_DELETE, owner, conversation_id, at, EventKind.DELETED) == 0:

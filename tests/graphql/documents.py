@@ -109,6 +109,31 @@ mutation MarkRead($conversation: ID!) {{
 }}
 """
 
+FORK = f"""
+mutation Fork($input: ForkConversationInput!) {{
+  forkConversation(input: $input) {{
+    {_refusals("InvalidInput", "NotFound", "LimitReached", "KeyReused")}
+    ... on ForkConversationSuccess {{
+      replayed
+      conversation {{
+        id title titleSource state version pinned tags hasUnread messageCount rootCount eventSeq lastMessageAt
+        settings {{ temperature }} contextPolicy {{ strategy }} activeLeaf {{ id text }} forkedFrom {{ id }}
+        path {{ nodes {{ id role text status idempotencyKey receivedAt generation {{ id }} feedback {{ rating }} model {{ key }} }} }}
+      }}
+    }}
+  }}
+}}
+"""
+
+RATE = f"""
+mutation Rate($message: ID!, $rating: Rating, $tags: [String!], $comment: String) {{
+  rateMessage(message: $message, rating: $rating, tags: $tags, comment: $comment) {{
+    {_refusals("InvalidInput", "NotFound")}
+    ... on RateMessageSuccess {{ ratedMessage {{ id feedback {{ rating tags comment updatedAt }} }} }}
+  }}
+}}
+"""
+
 DELETE = f"""
 mutation Delete($conversation: ID!) {{
   deleteConversation(conversation: $conversation) {{

@@ -17,7 +17,9 @@ from tests.graphql.documents import (
     CONTINUE,
     CREATE,
     FOLLOW,
+    FORK,
     MARK_READ,
+    RATE,
     SELECT,
     SEND,
     SET_STATE,
@@ -132,6 +134,13 @@ class FrontEnd:
 
     async def mark_read(self, conversation: str) -> dict[str, Any]:
         return dict((await self.ask(MARK_READ, conversation=conversation))["markConversationRead"])
+
+    async def fork(self, message: str, **input: object) -> dict[str, Any]:
+        given = {"message": message, "idempotencyKey": str(uuid4()), **input}
+        return dict((await self.ask(FORK, input=given))["forkConversation"])
+
+    async def rate(self, message: str, rating: str | None = None, **said: object) -> dict[str, Any]:
+        return dict((await self.ask(RATE, message=message, rating=rating, **said))["rateMessage"])
 
     async def followed(self, generation: str, after: int = 0, *, snapshot: bool = False) -> list[dict[str, Any]]:
         """The whole stream."""

@@ -10,16 +10,20 @@ import asyncpg
 import pytest
 from asyncpg.connection import LoggedQuery
 
+from domain.conversation.commands import ForkScope
 from domain.conversation.entity import ConversationFilter, ConversationOrder
 from domain.conversation.store import NewRun
+from domain.feedback import Feedback, Rating
 from domain.generation.entity import Generation
 from domain.generation.log import Append, Line, NewText, StopRequest, Want
 from domain.message import Family, Message, MessageFilter
 from domain.model import ModelKey
 from domain.page import PageArgs
+from repositories.feedback import SqlFeedback
 from repositories.user import SqlUsers
 from tests.load.planting import plant_line, plant_regenerated
 from tests.repositories.story import LEASE, NODE, NOW, Story, draft_of_reply, new_generation
+from tests.repositories.test_fork import forked
 from tests.repositories.test_writing import send
 
 # Enough of everything that reading all of it is the worse plan.
@@ -82,7 +86,7 @@ async def test_an_index_is_behind_every_statement(
     statements.clear()
     run = await every_operation(story, leaf)
     asked = {logged.query for logged in statements if not logged.query.startswith(("BEGIN", "COMMIT"))}
-    assert len(asked) == 65
+    assert len(asked) == 75
     scanned = {query: tables for query in asked if (tables := await tables_read_whole(connection, query))}
     assert not scanned, "\n".join(f"{tables}: {query}" for query, tables in scanned.items())
     assert run.last_seq == 1
@@ -109,6 +113,7 @@ async def every_operation(story: Story, leaf: Message) -> Generation:
     await messages.leaves_below(owner, [leaf.id, above[0].id])
     await conversations(story, leaf)
     await queues(story)
+    await forks(story)
     return await runs(story, leaf)
 
 
@@ -128,6 +133,16 @@ async def conversations(story: Story, leaf: Message) -> None:
     await users.users_by_id([story.owner])
     await users.credential(b"nothing")
     await users.live_keys(story.owner)
+
+
+async def forks(story: Story) -> None:
+    run = await story.write(await story.run((await story.conversation()).id), "Wood.")
+    reply = await story.message(run.reply_id)
+    for scope in ForkScope:
+        await forked(story, reply, scope)
+    feedback = SqlFeedback(story.database)
+    assert await feedback.rate(reply, Feedback(Rating.UP, ("a",), None, NOW), NOW)
+    assert len(await feedback.feedback(story.owner, [reply.id])) == 1
 
 
 async def queues(story: Story) -> None:
