@@ -111,14 +111,16 @@ class ModelFinishReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """Never empty; no NUL, no lone surrogate, never half a pair."""
+    """Never empty; no NUL, no lone surrogate, never half a pair. `tokens`: of how many deltas of the server's it was made."""
 
     text: str
+    tokens: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPiece:
     text: str
+    tokens: int = 1
 
 
 @dataclass(frozen=True, slots=True)

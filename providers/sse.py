@@ -33,13 +33,13 @@ class SseParser:
 
     def events(self, chunk: bytes) -> Iterator[SseEvent]:
         """The events that `chunk` completes; to be read to its end. Raises EventTooLarge after those that came before it."""
-        first, *others = self._with_lf_only(chunk).split(b"\n")
-        self._extend_line(first)
-        for other in others:
-            event = self._end_line()
+        *ends, rest = self._with_lf_only(chunk).split(b"\n")
+        for end in ends:
+            event = self._take_line(self._whole_line(end))
             if event is not None:
                 yield event
-            self._extend_line(other)
+        self._require_room(len(self._line) + len(rest))
+        self._line += rest
 
     def _with_lf_only(self, chunk: bytes) -> bytes:
         if not chunk or not (self._after_cr or b"\r" in chunk):
@@ -49,13 +49,18 @@ class SseParser:
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _extend_line(self, part: bytes) -> None:
-        if self._data_bytes + len(self._line) + len(part) > self._largest:
-            raise EventTooLarge(f"an event of more than {self._largest} bytes")
-        self._line += part
+    def _whole_line(self, end: bytes) -> bytes:
+        self._require_room(len(self._line) + len(end))
+        if self._line:
+            end = bytes(self._line) + end
+            self._line.clear()
+        return end
 
-    def _end_line(self) -> SseEvent | None:
-        line, self._line = bytes(self._line), bytearray()
+    def _require_room(self, line_bytes: int) -> None:
+        if self._data_bytes + line_bytes > self._largest:
+            raise EventTooLarge(f"an event of more than {self._largest} bytes")
+
+    def _take_line(self, line: bytes) -> SseEvent | None:
         if self._at_start:
             self._at_start, line = False, line.removeprefix(BYTE_ORDER_MARK)
         if not line:

@@ -7,14 +7,13 @@ that matters: it follows the commit, on a connection that waits for no flush, co
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from domain.generation.wakes import wait_at_most
 from repositories.pool import parted
 
 CHANNEL = "gus"
@@ -88,7 +87,9 @@ class Notices:
         connection.add_termination_listener(lambda _: cut.set())
         await connection.add_listener(CHANNEL, heard)
         while not cut.is_set():
-            await wait_at_most(cut, QUIET)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(QUIET.total_seconds()):
+                    await cut.wait()
             # A connection that died without a word is only noticed by using it.
             await connection.execute("SELECT 1", timeout=QUIET.total_seconds())
 

@@ -65,6 +65,7 @@ class Run:
         self._out = writer.open(order.generation, self._log_changed)
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        self._text_tokens = self._reasoning_tokens = 0
         self._notices: list[Notice] = []
         self._end: AnswerEnd | None = None
         self._reading: asyncio.Task[object] | None = None
@@ -140,11 +141,12 @@ class Run:
 
     async def _take(self, piece: Piece | Fallback) -> None:
         match piece:
-            case TextPiece(text):
-                await self._say(text)
-            case ReasoningPiece(text):
+            case TextPiece():
+                await self._say(piece)
+            case ReasoningPiece(text, tokens):
                 self._reasoning.append(text)
-                await self._out.write(text, reasoning=True)
+                self._reasoning_tokens += tokens
+                await self._out.write(text, tokens, reasoning=True)
             case Fallback(model):
                 self._turn_to(model)
             case AnswerEnd():
@@ -152,13 +154,15 @@ class Run:
             case _:
                 assert_never(piece)
 
-    async def _say(self, text: str) -> None:
+    async def _say(self, piece: TextPiece) -> None:
+        text = piece.text
         if not self._text and self._order.kept != self._order.kept.rstrip():
             # The kept text ends in white space, which the model was not shown and may say again.
             text = text.lstrip()
         if text:
             self._text.append(text)
-            await self._out.write(text)
+            self._text_tokens += piece.tokens
+            await self._out.write(text, piece.tokens)
 
     def _turn_to(self, model: Model) -> None:
         self._model = model
@@ -212,10 +216,10 @@ class Run:
         return self._counted(UsageSource.PARTIAL) if self._asking.attempts else None
 
     def _counted(self, source: UsageSource) -> Usage:
-        """Servers stream one token to a piece."""
-        produced = len(self._text) + len(self._reasoning)
+        """Servers stream one token to a delta."""
+        produced = self._text_tokens + self._reasoning_tokens
         estimate = self._order.generation.estimated_input_tokens
-        return Usage(estimate, produced, source, reasoning_tokens=len(self._reasoning))
+        return Usage(estimate, produced, source, reasoning_tokens=self._reasoning_tokens)
 
     async def _finish(self, ending: Ending) -> None:
         await self._out.flush()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -46,6 +46,10 @@ class Wakes:
 
 
 async def wait_at_most(woken: asyncio.Event, period: timedelta) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(period.total_seconds()):
-            await woken.wait()
+    """Returns when it is set, which the end of the period does too."""
+    # A third of what asyncio.timeout() costs, once for each event of each follower.
+    alarm = asyncio.get_running_loop().call_later(period.total_seconds(), woken.set)
+    try:
+        await woken.wait()
+    finally:
+        alarm.cancel()

@@ -25,6 +25,7 @@ from domain.generation.log import (
     TokenLog,
     Want,
 )
+from domain.generation.pace import pause_seconds
 from domain.generation.wakes import Wakes
 from domain.text import units
 from domain.world import GenerationId
@@ -32,22 +33,18 @@ from domain.world import GenerationId
 MOST_GATHERED_UNITS = 65_536
 LOCKED_PAUSE_SECONDS = 0.01
 TAIL_ENTRIES = 256
-# Up to so many live runs every token is committed at once; from there the spacing grows, and more of them share a frame.
-RUNS_WITHOUT_SPACING = 8
-RUNS_WITH_FULL_SPACING = 50
-FULL_SPACING_SECONDS = 0.05
 
 
 class RunLog:
     """One run's end of the writer. `last_seq` is of what is committed, the ends of what was written."""
 
-    def __init__(self, generation: Generation, gathered: asyncio.Event, on_change: Callable[[], None]) -> None:
+    def __init__(self, generation: Generation, writer: "LogWriter", on_change: Callable[[], None]) -> None:
         self.generation_id, self.attempt, self.last_seq = generation.id, generation.attempt, generation.last_seq
         self.text_end, self.reasoning_end = generation.text_offset, 0
         self.lost = False
         self.stop: StopRequest | None = None
         self.failure: Exception | None = None
-        self._gathered, self._on_change = gathered, on_change
+        self._writer, self._on_change = writer, on_change
         self._fresh: list[NewEntry] = []
         self._fresh_units = 0
         self._in_flight: tuple[NewEntry, ...] = ()
@@ -55,14 +52,16 @@ class RunLog:
         self._idle = asyncio.Event()
         self._room.set()
         self._idle.set()
-        self._taken_at, self._flushing = float("-inf"), False
         self._tail: deque[LogEntry] = deque(maxlen=TAIL_ENTRIES)
 
-    async def write(self, text: str, *, reasoning: bool = False) -> None:
-        """Returns at once, unless too much has gathered: then the model has to wait."""
+    async def write(self, text: str, tokens: int = 1, *, reasoning: bool = False) -> None:
+        """Returns when more is wanted: at once while there are few runs, else after a pause, in which the model's words
+        gather where a single read takes them all. When too much has gathered here, the model has to wait."""
         await self._room.wait()
-        self._gather(NewText(text, self.reasoning_end if reasoning else self.text_end, reasoning))
+        self._gather(NewText(text, self.reasoning_end if reasoning else self.text_end, reasoning, tokens))
         self._announce()
+        if pause := self._writer.pause():
+            await asyncio.sleep(pause)
 
     def note(self, *entries: NewStart | NewNotice) -> None:
         """What is no text; in its place between the texts."""
@@ -71,27 +70,20 @@ class RunLog:
 
     async def flush(self) -> None:
         """Waits until all that was written is committed, or the run is lost."""
-        self._flushing = True
-        self._gathered.set()
         await self._idle.wait()
 
-    def due(self, spacing: float) -> float | None:
-        """When what has gathered may be committed, by the loop's clock; None: nothing has."""
-        if not (self._fresh or self._in_flight):
-            return None
-        return float("-inf") if self._flushing else self._taken_at + spacing
-
-    def append(self, now: float) -> Append:
+    def append(self) -> Append | None:
         """What the next commit takes. After an unknown outcome the very same deltas again, so that seq settles it."""
         if not self._in_flight:
             self._in_flight, self._fresh, self._fresh_units = tuple(self._fresh), [], 0
-        self._taken_at = now
+        if not self._in_flight:
+            return None
         return Append(self.generation_id, self.attempt, self.last_seq, self._in_flight)
 
     def settle(self, append: Append, answer: Appended | None) -> None:
         """`answer` None: the row was locked; the deltas go with the next commit."""
         if answer is None:
-            asyncio.get_running_loop().call_later(LOCKED_PAUSE_SECONDS, self._gathered.set)
+            asyncio.get_running_loop().call_later(LOCKED_PAUSE_SECONDS, self._writer.announce, self.generation_id)
             return
         if answer.attempt != self.attempt or answer.ended or answer.last_seq != append.last:
             self.give_up()
@@ -144,12 +136,12 @@ class RunLog:
 
     def _announce(self) -> None:
         self._idle.clear()
-        self._gathered.set()
+        self._writer.announce(self.generation_id)
 
     def _settled(self) -> None:
         self._room.set()
         if self._fresh:
-            self._gathered.set()
+            self._announce()
         else:
             self._idle.set()
 
@@ -158,11 +150,12 @@ class LogWriter:
     def __init__(self, log: TokenLog, wakes: Wakes) -> None:
         self._log, self._wakes = log, wakes
         self._runs: dict[GenerationId, RunLog] = {}
+        self._waiting: dict[GenerationId, None] = {}
         self._gathered = asyncio.Event()
 
     def open(self, generation: Generation, on_change: Callable[[], None]) -> RunLog:
         """`on_change` is called when the run is lost, cannot be stored, or is asked to stop."""
-        run = self._runs[generation.id] = RunLog(generation, self._gathered, on_change)
+        run = self._runs[generation.id] = RunLog(generation, self, on_change)
         return run
 
     def close(self, run: RunLog) -> None:
@@ -173,25 +166,31 @@ class LogWriter:
         run = self._runs.get(want.generation_id)
         return run.tail(want) if run is not None else None
 
+    def announce(self, generation_id: GenerationId) -> None:
+        """Its run has something for the next commit."""
+        self._waiting[generation_id] = None
+        self._gathered.set()
+
+    def pause(self) -> float:
+        """Seconds that a run waits from now on, before it takes more from its model."""
+        return pause_seconds(asyncio.get_running_loop().time(), len(self._runs))
+
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._gathered.wait()
             self._gathered.clear()
-            now, spacing = loop.time(), spacing_seconds(len(self._runs))
-            due = [(at, run) for run in self._runs.values() if (at := run.due(spacing)) is not None]
-            batch = [run.append(now) for at, run in due if at <= now]
-            if batch:
+            waiting, self._waiting = self._waiting, {}
+            runs = [run for generation_id in waiting if (run := self._runs.get(generation_id)) is not None]
+            if batch := [append for run in runs if (append := run.append()) is not None]:
                 await self._commit(batch)
-            if later := [at for at, _ in due if at > now]:
-                loop.call_at(min(later), self._gathered.set)
 
     async def _commit(self, batch: list[Append]) -> None:
         try:
             self._settle(batch, await self._log.append(batch))
         except Unavailable as outage:
-            self._gathered.set()
             await asyncio.sleep(outage.retry_after)
+            for append in batch:
+                self.announce(append.generation_id)
         except Exception as error:  # one run's deltas that cannot be stored must not stop the others
             await self._commit_one_by_one(batch, error)
 
@@ -220,9 +219,3 @@ def stored(entry: NewEntry, seq: int, at: datetime, generation_id: GenerationId)
             return NoticeRaised(seq, at, generation_id, notice)
         case _:
             assert_never(entry)
-
-
-def spacing_seconds(live_runs: int) -> float:
-    """The least time between two commits of one run; its first token never waits."""
-    crowd = (live_runs - RUNS_WITHOUT_SPACING) / (RUNS_WITH_FULL_SPACING - RUNS_WITHOUT_SPACING)
-    return FULL_SPACING_SECONDS * min(max(crowd, 0.0), 1.0)

@@ -1,7 +1,7 @@
 """Asking the scripted model server, and what came back."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.errors import ModelFailure
@@ -13,14 +13,13 @@ PATIENT = timedelta(seconds=20)
 
 @dataclass(slots=True)
 class Answered:
-    deltas: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
+    """However its deltas came together in pieces, which is the network's doing; `tokens` counts them."""
+
+    text: str = ""
+    reasoning: str = ""
+    tokens: int = 0
     end: AnswerEnd | None = None
     failure: ModelFailure | None = None
-
-    @property
-    def text(self) -> str:
-        return "".join(self.deltas)
 
 
 def scripted(**script: object) -> ModelRequest:
@@ -36,10 +35,12 @@ async def ask(server: LanguageModel, request: ModelRequest) -> Answered:
     try:
         async for piece in server.answer(request):
             match piece:
-                case TextPiece(text):
-                    answered.deltas.append(text)
-                case ReasoningPiece(text):
-                    answered.reasoning.append(text)
+                case TextPiece(text, tokens):
+                    answered.text += text
+                    answered.tokens += tokens
+                case ReasoningPiece(text, tokens):
+                    answered.reasoning += text
+                    answered.tokens += tokens
                 case AnswerEnd():
                     answered.end = piece
     except ModelFailure as failure:

@@ -71,7 +71,7 @@ def test_reasoning_and_text_in_one_delta_keep_their_order() -> None:
 def test_what_a_think_block_holds_is_reasoning() -> None:
     parts = ["<thi", "nk>\n", "h", "m</th", "ink>\n", "\n", "a"]
     pieces = read(stream(*(delta(content=part) for part in parts), "[DONE]"))
-    assert pieces[:-1] == [ReasoningPiece("h"), ReasoningPiece("m"), TextPiece("a")]
+    assert pieces[:-1] == [ReasoningPiece("hm", tokens=2), TextPiece("a")]
 
 
 def test_reasoning_and_a_think_block_in_one_delta_are_one_piece() -> None:
@@ -95,6 +95,16 @@ def test_an_answer_that_only_thinks_has_answered_nothing() -> None:
 
 def test_the_rest_of_an_answer_may_begin_with_the_tag() -> None:
     assert read(stream(delta(content="<think>a"), "[DONE]"), begins=False)[:-1] == [TextPiece("<think>a")]
+
+
+def test_the_deltas_of_one_chunk_are_one_piece_that_counts_them() -> None:
+    thought, b = delta(reasoning_content="r"), delta(content="b")
+    assert read(stream(thought, thought, A, b, "[DONE]"))[:-1] == [ReasoningPiece("rr", 2), TextPiece("ab", 2)]
+
+
+def test_a_delta_with_reasoning_beside_it_is_not_taken_for_a_plain_one() -> None:
+    both = delta(content="a", reasoning_content="r")
+    assert read(stream(A, both, A, "[DONE]"))[:-1] == [TextPiece("a"), ReasoningPiece("r"), TextPiece("aa", 2)]
 
 
 def test_empty_deltas_yield_nothing() -> None:

@@ -50,7 +50,7 @@ async def test_it_answers_token_by_token_and_counts_the_prompt_as_prompted(model
         answered = await ask(server, QUESTION)
         assert await server.health() is ModelHealth.UP
     assert answered.text.startswith("A tree")
-    assert len(answered.deltas) == 12
+    assert answered.tokens == 12
     assert isinstance(answered.end, AnswerEnd)
     assert answered.end.reason is ModelFinishReason.LENGTH
     assert answered.end.usage is not None
@@ -86,7 +86,7 @@ async def test_a_child_that_is_killed_is_started_again_at_the_same_address() -> 
         told = [await ready.get() for _ in range(5)]
         async with OpenAiServer(model.server_config()) as server:
             answered = await ask(server, QUESTION)
-        assert (model.base_url, len(answered.deltas)) == (url, 12)
+        assert (model.base_url, answered.tokens) == (url, 12)
         assert model.pid not in (None, first)
     assert [line.split()[-1] for line in told] == ["...", "ready", "again", "...", "ready"]
 
