@@ -36,6 +36,12 @@ class SocketEndpoint:
 
     async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         wire = Wire(receive, send, self.limits.body_bytes)
+        socket = await self._accepted(wire, scope)
+        if socket is not None:
+            await socket.serve()
+
+    async def _accepted(self, wire: Wire, scope: WebSocketScope) -> "_Socket | None":
+        """Apart from serving it, so that a socket does not keep the headers of its handshake for its whole life."""
         headers = headers_of(scope["headers"])
         if not origin_allowed(headers, self.allowed_origins):
             await wire.refuse()
@@ -44,7 +50,8 @@ class SocketEndpoint:
             await wire.close(4406, "Subprotocol not acceptable")
         else:
             await wire.accept(messages.SUBPROTOCOL)
-            await _Socket(self, wire, headers.get("authorization")).serve()
+            return _Socket(self, wire, headers.get("authorization"))
+        return None
 
 
 class _Socket:
@@ -95,6 +102,8 @@ class _Socket:
             if not bucket.take():
                 raise CloseSocket(4429, "Too many messages")
             await self._take(messages.parse_message(text))
+            # A client may be silent for hours: its last words, a whole document, are not kept meanwhile.
+            del text
 
     async def _take(self, message: Message) -> None:
         match message:

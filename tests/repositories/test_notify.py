@@ -1,6 +1,7 @@
 """Wake-ups between processes: heard by others, in bounded payloads, again after an outage."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from repositories.notify import MOST_IDS, MOST_WAITING, Notices
+from repositories.notify import HELLO, HELLOS_LOST_AT_MOST, MOST_IDS, MOST_WAITING, Company, Notices
 from repositories.pool import parted
 
 SOON = 5.0
@@ -81,6 +82,43 @@ async def test_a_server_that_is_not_there_neither_fails_nor_fills_the_memory() -
         await running
 
 
+def test_only_who_hears_nothing_but_its_own_hellos_is_alone() -> None:
+    silence = HELLO.total_seconds() * HELLOS_LOST_AT_MOST + 1
+    deaf, alone, accompanied = Company(), Company(), Company()
+    for each in (deaf, alone, accompanied):
+        each.listening(0)
+    for each in (alone, accompanied):
+        each.heard(silence, myself=True)
+    accompanied.heard(1.5, myself=False)
+    assert [each.is_there(silence) for each in (deaf, alone, accompanied)] == [True, False, True]
+
+
+def test_company_is_expected_at_first_and_after_each_new_connection() -> None:
+    company, silence = Company(), HELLO.total_seconds() * HELLOS_LOST_AT_MOST + 1
+    assert company.is_there(0)
+    company.listening(0)
+    company.heard(1, myself=True)
+    assert company.is_there(1)
+    company.heard(silence, myself=True)
+    assert not company.is_there(silence)
+    company.listening(silence)
+    assert company.is_there(silence)
+
+
+async def test_who_begins_to_listen_is_known_to_those_who_were_there(database_url: str) -> None:
+    async with nodes(database_url, 1) as (first,):
+        long_ago = Company()
+        long_ago.heard(time.monotonic(), myself=True)
+        first.notices._company = long_ago
+        assert not long_ago.is_there(time.monotonic())
+        newcomer = Notices(database_url)
+        listening = asyncio.create_task(newcomer.run(lambda _: None))
+        await until(lambda: long_ago.is_there(time.monotonic()))
+        listening.cancel()
+        await asyncio.wait([listening])
+    assert first.payloads == []
+
+
 async def test_it_leaves_no_connection_behind(database_url: str) -> None:
     async with nodes(database_url, 2):
         pass
@@ -111,7 +149,7 @@ async def nodes(url: str, number: int) -> AsyncIterator[list[Node]]:
 async def connected(url: str, number: int) -> None:
     """All senders and as many listeners; no other connection is open but the one that asks."""
     await until(partial(asked, url, 2 * number, "true"))
-    await until(partial(asked, url, number, "query LIKE 'LISTEN%'"))
+    await until(partial(asked, url, number, "query LIKE '%pg_notify%'"))
 
 
 async def asked(url: str, expected: int, condition: str) -> bool:
