@@ -185,5 +185,5 @@ async def test_a_fork_takes_nine_round_trips(ada: FrontEnd, origin: list[dict[st
     query = "mutation($input: ForkConversationInput!) {forkConversation(input: $input) {__typename}}"
     given = {"message": origin[1]["reply"]["id"], "idempotencyKey": "k"}
     _, statements = await ada.counted(query, input=given)
-    # The credential; the key, the message, its conversation; BEGIN, the locks, the count, the conversation, the copy, COMMIT.
-    assert len(statements) == 10
+    # The key, the message, its conversation; BEGIN, the locks, the count, the conversation, the copy, COMMIT.
+    assert len(statements) == 9

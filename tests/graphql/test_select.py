@@ -89,8 +89,8 @@ async def test_unknown_malformed_and_foreign_messages_are_answered_alike(
 async def test_a_selection_takes_six_round_trips(ada: FrontEnd, branches: list[dict[str, Any]]) -> None:
     query = "mutation($message: ID!) {selectBranch(message: $message) {__typename}}"
     _, statements = await ada.counted(query, message=branches[1]["userMessage"]["id"])
-    # The credential; the message, BEGIN, the lock, its leaf, the change with its event, COMMIT.
-    assert len(statements) == 7
+    # The message, BEGIN, the lock, its leaf, the change with its event, COMMIT.
+    assert len(statements) == 6
 
 
 async def test_the_end_of_a_reply_is_unread_until_it_is_read_or_answered(ada: FrontEnd, gus: Gus) -> None:
