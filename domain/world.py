@@ -14,6 +14,7 @@ MessageId = NewType("MessageId", UUID)
 GenerationId = NewType("GenerationId", UUID)
 NodeId = NewType("NodeId", UUID)
 InstructionId = NewType("InstructionId", UUID)
+CallId = NewType("CallId", UUID)
 
 
 class World(Protocol):

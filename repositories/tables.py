@@ -1,4 +1,5 @@
 """Every row class on one page: the ER diagram in code. What an ORM cannot say about them is SQL in the migrations.
+Jobs are pgqueuer's: its tables are in the migration `jobs` only.
 
 users ──< api_keys
   ├──< idempotency_keys
@@ -273,3 +274,25 @@ class GenerationEventRow(Model):
 
     class Meta:
         table = "generation_events"
+
+
+# A call of a model besides the runs: a title, a summary. What it cost outlives what it was for. `line`: whose slot it has
+# until it ends.
+class ModelCallRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    owner_id = fields.UUIDField()
+    conversation_id = fields.UUIDField()
+    purpose = fields.CharField(max_length=16)
+    model_key = fields.TextField()
+    line = fields.TextField(null=True)
+    started_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+    input_tokens = fields.IntField(null=True)
+    output_tokens = fields.IntField(null=True)
+    cached_input_tokens = fields.IntField(null=True)
+    reasoning_tokens = fields.IntField(null=True)
+    usage_source = fields.CharField(max_length=16, null=True)
+    cost_nano = fields.BigIntField(null=True)
+
+    class Meta:
+        table = "model_calls"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from domain.background import BackgroundCalls
 from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
@@ -17,6 +18,7 @@ from domain.conversation.fork import Forks
 from domain.conversation.once import Once
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
+from domain.conversation.titles import Titles
 from domain.conversation.upkeep import Upkeep
 from domain.feedback import Feedbacks
 from domain.generation.follow import Followers, LogReader
@@ -27,6 +29,7 @@ from domain.generation.runs import Node, Runs
 from domain.generation.service import Generations
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
+from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
 from domain.user import Users
@@ -39,8 +42,10 @@ from repositories.database import Database, QueryLogger, open_database
 from repositories.feedback import SqlFeedback
 from repositories.generation.log import SqlTokenLog
 from repositories.generation.store import SqlGenerations
+from repositories.job.worker import JobWorker
 from repositories.message.store import SqlMessages
 from repositories.notify import Notices
+from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
 from resolvers.context import Services
 from server.models_file import Catalogue
@@ -89,7 +94,11 @@ async def _assemble(
 ) -> Gus:
     world = RealWorld()
     conversations, messages = SqlConversations(database, world), SqlMessages(database)
-    generations, log, events = SqlGenerations(database), SqlTokenLog(database), SqlEvents(database)
+    generations, log, events = (
+        SqlGenerations(database),
+        SqlTokenLog(database, titles=settings.titles == "on"),
+        SqlEvents(database),
+    )
     wakes = Wakes(notices.tell)
     writer = LogWriter(log, wakes)
     reader = LogReader(log, writer)
@@ -112,7 +121,11 @@ async def _assemble(
         feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
     )
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
-    await stack.enter_async_context(_in_background(writer.run(), reader.run(), upkeep.run(), notices.run(wakes.hear)))
+    calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
+    jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
+    await stack.enter_async_context(
+        _in_background(writer.run(), reader.run(), upkeep.run(), jobs.run(), notices.run(wakes.hear))
+    )
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, upkeep, database)
 

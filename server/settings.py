@@ -132,6 +132,10 @@ class Settings(BaseSettings):
         le=36_500,
         description="After so long without a message a conversation is `INACTIVE`, until the next one.",
     )
+    titles: Literal["on", "off"] = Field(
+        default="on",
+        description="`on`: a conversation without a title is given one after its first answer, by the cheapest model.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
     )

@@ -161,6 +161,9 @@ class ConversationStore(Protocol):
     async def rest_idle(self, idle_for: timedelta, limit: int) -> int:
         """Makes at most `limit` ACTIVE ones without activity for so long INACTIVE, and tells of it; how many."""
 
+    async def entitle(self, owner: UserId, conversation_id: ConversationId, title: str) -> bool:
+        """An AUTO title, and tells of it. False: it has a title, or is not there any more."""
+
     async def forget_keys(self, before: datetime) -> int:
         """Purges what was remembered earlier."""
 

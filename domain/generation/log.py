@@ -199,13 +199,15 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """`awaited`: another run is queued that waits for this one, or for its place in a line.
+    """What follows from the end of a run.
 
+    `awaited`: another run is queued that waits for this one, or for its place in a line. `left_job`: there is a job to do.
     `stop`: nothing was written, as the run was asked to stop before it could end COMPLETED.
     """
 
     awaited: bool = False
     stop: StopRequest | None = None
+    left_job: bool = False
 
 
 class TokenLog(Protocol):

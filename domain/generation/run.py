@@ -24,6 +24,7 @@ from domain.generation.log import Ended, NewNotice, NewStart, StopRequest, Token
 from domain.generation.prepare import Order
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
+from domain.job import JOBS
 from domain.model import (
     AnswerEnd,
     Model,
@@ -181,7 +182,7 @@ class Run:
         match self._halted:
             case None if self._end is not None:
                 reported = self._end.usage
-                usage = _reported(reported) if reported else self._counted(UsageSource.ESTIMATED)
+                usage = reported_usage(reported) if reported else self._counted(UsageSource.ESTIMATED)
                 return self._ending(GenerationStatus.COMPLETED, _REASONS[self._end.reason], usage)
             case None | FinishReason.ERROR:
                 return self._failed(ModelFailure(GenerationErrorCode.INTERNAL, retryable=True))
@@ -239,8 +240,7 @@ class Run:
             ended = await self._store(stopped, ended.stop.seen_seq)
         if ended.awaited:
             self._on_awaited()
-        run = self._order.generation
-        self._wakes.wake([run.id, run.conversation_id, run.owner_id])
+        tell_of_end(self._wakes, self._order.generation, ended)
 
     async def _store(self, ending: Ending, seen_seq: int | None) -> Ended:
         kept = await self._text_through(seen_seq) if seen_seq is not None else ending.text
@@ -265,7 +265,14 @@ async def finish_patiently(
             await asyncio.sleep(outage.retry_after)
 
 
-def _reported(usage: ReportedUsage) -> Usage:
+def tell_of_end(wakes: Wakes, generation: Generation, ended: Ended) -> None:
+    wakes.wake([generation.id, generation.conversation_id, generation.owner_id])
+    if ended.left_job:
+        # Here only: one process is enough to do it, and the others look now and then.
+        wakes.hear([JOBS])
+
+
+def reported_usage(usage: ReportedUsage) -> Usage:
     return Usage(
         usage.input_tokens, usage.output_tokens, UsageSource.PROVIDER, usage.cached_input_tokens, usage.reasoning_tokens
     )

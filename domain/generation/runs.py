@@ -16,7 +16,7 @@ from domain.generation.circuit import Circuits
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
 from domain.generation.log import Claimed, Line, Stopping, StopRequest, TokenLog, read_all, reasoning_of, text_of
 from domain.generation.prepare import Order, Preparation
-from domain.generation.run import Run, RunPolicy, finish_patiently
+from domain.generation.run import Run, RunPolicy, finish_patiently, tell_of_end
 from domain.generation.wakes import Wakes, wait_at_most
 from domain.generation.writer import LogWriter
 from domain.model import Model, Models, Usage, UsageSource
@@ -280,7 +280,7 @@ class Runs:
         ended = await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq)
         if ended.awaited:
             self.call_next()
-        self._wakes.wake([generation.id, generation.conversation_id, generation.owner_id])
+        tell_of_end(self._wakes, generation, ended)
 
 
 async def _patiently(read: Callable[[], Awaitable[T]]) -> T:

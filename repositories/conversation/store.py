@@ -16,10 +16,22 @@ from repositories.conversation.purge import purge_deleted
 from repositories.conversation.row import to_conversation
 from repositories.conversation.writing import Gates, SqlWriting
 from repositories.database import Database
-from repositories.tables import IdempotencyKeyRow
+from repositories.tables import EventKind, IdempotencyKeyRow
 
 _RECALL = "SELECT fingerprint, ids FROM idempotency_keys WHERE owner_id = $1 AND key = $2"
 _BY_ID = "SELECT * FROM conversations WHERE id = ANY($2) AND owner_id = $1 AND deleted_at IS NULL"
+
+# No edit of its user's: the version stays, so that none of theirs is refused for it.
+_ENTITLE = """
+WITH entitled AS (
+  UPDATE conversations SET title = $3, title_source = 'AUTO', updated_at = greatest(updated_at, now()),
+    event_seq = event_seq + 1
+  WHERE id = $2 AND owner_id = $1 AND title IS NULL AND title_source <> 'USER' AND deleted_at IS NULL
+  RETURNING id, event_seq, owner_id
+)
+INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
+SELECT id, event_seq, clock_timestamp(), $4::smallint, owner_id FROM entitled
+"""
 
 
 class SqlConversations:
@@ -49,6 +61,11 @@ class SqlConversations:
 
     async def rest_idle(self, idle_for: timedelta, limit: int) -> int:
         return await rest_idle(self._database, idle_for, limit)
+
+    async def entitle(self, owner: UserId, conversation_id: ConversationId, title: str) -> bool:
+        return (
+            await self._database.execute(_ENTITLE, owner, conversation_id, title, EventKind.CONVERSATION_CHANGED) == 1
+        )
 
     async def forget_keys(self, before: datetime) -> int:
         async with self._database.rows() as client:

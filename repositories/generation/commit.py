@@ -6,6 +6,8 @@ from typing import assert_never
 
 from domain.generation.entity import Ending, Generation
 from domain.generation.log import Append, Appended, Ended, NewEntry, NewNotice, NewStart, NewText, TruncationReason
+from domain.job import JobKind
+from domain.text import is_blank
 from domain.world import GenerationId
 from repositories.database import Database
 from repositories.generation.detail import (
@@ -17,7 +19,11 @@ from repositories.generation.detail import (
     truncated_json,
 )
 from repositories.generation.row import Kind, nano, to_stop
+from repositories.job.rows import enqueue
 from repositories.tables import EventKind
+
+# A title that does not come about at the beginning is tried again with the next replies, but not for ever.
+MOST_MESSAGES_WITHOUT_TITLE = 10
 
 # The row lock, not the statement's snapshot, decides: a locked row is read as it is now.
 # IS TRUE keeps the planner, which expects few events, from comparing each event with each run instead of a hash.
@@ -95,16 +101,30 @@ WITH locked AS MATERIALIZED (
     updated_at = greatest(c.updated_at, ended.ended_at), event_seq = c.event_seq + (c.deleted_at IS NULL)::int,
     has_unread = true
   FROM ended WHERE c.id = ended.conversation_id
-  RETURNING c.event_seq, c.deleted_at
+  RETURNING c.event_seq, c.deleted_at, c.title_source, c.message_count
 ), told AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, generation_id, owner_id)
   SELECT ended.conversation_id, c.event_seq, clock_timestamp(), {EventKind.REPLY_FINISHED:d}, ended.reply_id, ended.id,
     ended.owner_id
   FROM ended, conversation c WHERE c.deleted_at IS NULL
+), job AS (
+  {
+    enqueue(
+        JobKind.TITLE,
+        key="ended.conversation_id",
+        owner="ended.owner_id",
+        conversation="ended.conversation_id",
+        message="ended.reply_id",
+    )
+}
+  FROM ended, conversation c
+  WHERE $25 AND c.title_source = 'NONE' AND c.deleted_at IS NULL AND c.message_count <= {MOST_MESSAGES_WITHOUT_TITLE}
+  ON CONFLICT DO NOTHING RETURNING id
 )
 SELECT locked.unchanged, stop.*, (
     run.still_ahead IS NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED' AND q.waits_for = run.id)
-  ) OR (run.line IS NOT NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED')) AS awaited
+  ) OR (run.line IS NOT NULL AND EXISTS (SELECT 1 FROM generations q WHERE q.status = 'QUEUED')) AS awaited,
+  EXISTS (SELECT 1 FROM job) AS left_job
 FROM locked LEFT JOIN run ON true LEFT JOIN (
   SELECT stop_requested_at, stop_seen_seq, stop_reason FROM found WHERE id NOT IN (SELECT id FROM run)
 ) stop ON true
@@ -135,16 +155,18 @@ async def finish(
     *,
     previous: int,
     cut_to: int | None,
+    titles: bool,
 ) -> Ended:
+    """`titles`: a conversation without a title is given one, now that a reply has a text."""
     events: list[tuple[object, ...]] = [(Kind.FINISHED, None, finished_json(ending))]
     if cut_to is not None:
         events.insert(0, (Kind.TRUNCATED, cut_to, truncated_json(TruncationReason.STOPPED)))
     run = generation.id, generation.attempt, previous
-    end = *_columns(events, 3), *_ending(ending, cost), generation.conversation_id
+    end = *_columns(events, 3), *_ending(ending, cost), generation.conversation_id, titles and not is_blank(ending.text)
     while True:
         row = await database.fetchrow(_FINISH, *run, *end)
         if row is None or row["unchanged"]:
-            return Ended() if row is None else Ended(bool(row["awaited"]), to_stop(row))
+            return Ended() if row is None else Ended(bool(row["awaited"]), to_stop(row), row["left_job"])
 
 
 def _run(run: Append) -> tuple[object, ...]:

@@ -48,8 +48,9 @@ WHERE node = $1 AND ended_at IS NULL AND stop_requested_at IS NOT NULL
 
 
 class SqlTokenLog:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, titles: bool = False) -> None:
+        """`titles`: conversations without one are given one."""
+        self._database, self._titles = database, titles
 
     async def append(self, batch: Sequence[Append]) -> dict[GenerationId, Appended]:
         return await append(self._database, batch)
@@ -65,7 +66,9 @@ class SqlTokenLog:
     async def finish(
         self, generation: Generation, ending: Ending, cost: Decimal | None, *, previous: int, cut_to: int | None
     ) -> Ended:
-        return await finish(self._database, generation, ending, cost, previous=previous, cut_to=cut_to)
+        return await finish(
+            self._database, generation, ending, cost, previous=previous, cut_to=cut_to, titles=self._titles
+        )
 
     async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:
         row = await self._database.fetchrow(_ASK_TO_STOP, owner, generation_id, request.seen_seq, request.reason.value)

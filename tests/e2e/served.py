@@ -27,7 +27,7 @@ class Served:
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
         self.settings = settings
-        given = {"data_dir": str(data_dir), "port": "0", **settings}
+        given = {"data_dir": str(data_dir), "port": "0", "titles": "off", **settings}
         # Compiling every library anew is most of a start.
         unwanted = ("GUS_", "PYTHONDONTWRITEBYTECODE")
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}

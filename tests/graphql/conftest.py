@@ -32,7 +32,8 @@ async def model_server() -> AsyncIterator[ModelServer]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     # No grace: what a test leaves running is interrupted at its end.
-    return Settings(data_dir=tmp_path, secret_key="0123456789abcdef" * 2, grace_seconds=0)
+    # No titles: who counts requests and events counts only what he asked for.
+    return Settings(data_dir=tmp_path, secret_key="0123456789abcdef" * 2, grace_seconds=0, titles="off")
 
 
 @pytest.fixture

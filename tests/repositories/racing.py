@@ -4,15 +4,19 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from uuid import UUID
 
 from domain.conversation.store import KeyTaken
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
 from domain.generation.log import Line
+from domain.generation.wakes import Wakes
+from domain.job import Job, JobHandler, JobKind
 from domain.model import ModelKey
 from domain.world import ConversationId, MessageId, NodeId, UserId
 from repositories.database import Database, open_database
 from repositories.generation.log import SqlTokenLog
+from repositories.job.worker import JobWorker, Pace
 from repositories.migrate import migrate
 from tests.repositories.story import LEASE, WORLD, Story, draft, memo
 
@@ -88,9 +92,43 @@ async def counted(database: Database, condition: str) -> int:
     return int(row["count"])
 
 
+async def do_jobs(url: str) -> int:
+    """Until there are none."""
+    done: list[Job] = []
+
+    async def do(job: Job) -> None:
+        done.append(job)
+
+    async with open_database(url, 10) as database:
+        working = asyncio.ensure_future(_worker(database, do).run())
+        while (await database.fetch("SELECT count(*) AS left FROM pgqueuer"))[0]["left"]:
+            await asyncio.sleep(0.01)
+        working.cancel()
+        await asyncio.wait([working])
+    return len(done)
+
+
+async def hold_a_job(url: str) -> int:
+    """For ever."""
+
+    async def do(_: Job) -> None:
+        print("begun", flush=True)
+        await asyncio.Event().wait()
+
+    async with open_database(url, 10) as database:
+        await _worker(database, do).run()
+    return 0
+
+
+def _worker(database: Database, do: JobHandler) -> JobWorker:
+    return JobWorker(database, Wakes(), {JobKind.TITLE: do}, pace=Pace(look=timedelta(milliseconds=50)))
+
+
 if __name__ == "__main__":
     doing: dict[str, Callable[..., Coroutine[None, None, int]]] = {
         "apply": apply,
+        "do_jobs": do_jobs,
+        "hold_a_job": hold_a_job,
         "reply": reply,
         "send": send,
         "work": work,

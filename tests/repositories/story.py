@@ -126,11 +126,11 @@ class Story:
 
     async def end(self, generation: Generation, text: str) -> bool:
         """True: others waited for it."""
-        ending = Ending(GenerationStatus.COMPLETED, FinishReason.STOP, text)
-        ended = await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
+        said = ending(text)
+        ended = await self.log.finish(generation, said, None, previous=generation.last_seq, cut_to=None)
         if ended.stop is not None:
-            ending = replace(ending, status=GenerationStatus.STOPPED, finish_reason=ended.stop.reason)
-            ended = await self.log.finish(generation, ending, None, previous=generation.last_seq, cut_to=None)
+            said = replace(said, status=GenerationStatus.STOPPED, finish_reason=ended.stop.reason)
+            ended = await self.log.finish(generation, said, None, previous=generation.last_seq, cut_to=None)
         return ended.awaited
 
     async def message(self, message_id: MessageId) -> Message:
@@ -138,6 +138,10 @@ class Story:
 
     async def generation(self, generation_id: GenerationId) -> Generation:
         return (await self.generations.generations(self.owner, [generation_id]))[generation_id]
+
+
+def ending(text: str) -> Ending:
+    return Ending(GenerationStatus.COMPLETED, FinishReason.STOP, text)
 
 
 def new_conversation(owner: UserId, **fields: object) -> Conversation:

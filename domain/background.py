@@ -1,0 +1,171 @@
+"""Asking a model what nobody waits for: the cheapest that is up, and never in the way of a reply."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import assert_never
+
+from domain.errors import GenerationErrorCode, ModelFailure
+from domain.generation.log import Line
+from domain.generation.run import reported_usage
+from domain.generation.runs import QUEUE, QUEUE_POLL
+from domain.generation.wakes import Wakes, wait_at_most
+from domain.generation.window import estimate_tokens
+from domain.job import Job, NotNow
+from domain.model import (
+    AnswerEnd,
+    Model,
+    ModelFinishReason,
+    ModelHealth,
+    ModelRequest,
+    Models,
+    Piece,
+    ReasoningPiece,
+    TextPiece,
+    Turn,
+    Usage,
+    UsageSource,
+)
+from domain.usage import CallLog, ModelCall, UsagePurpose
+from domain.world import CallId, World
+
+LONGEST_CALL = timedelta(minutes=2)
+TOKENS_AROUND_TURNS = 64
+# A server that lists no models is UNKNOWN, and may well answer.
+UP = frozenset({ModelHealth.UP, ModelHealth.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    purpose: UsagePurpose
+    turns: tuple[Turn, ...]
+    max_output_tokens: int
+    temperature: float = 0.0
+    stop: tuple[str, ...] = ()
+
+    @property
+    def estimated_tokens(self) -> int:
+        return TOKENS_AROUND_TURNS + sum(estimate_tokens(turn.text) for turn in self.turns)
+
+
+@dataclass(slots=True)
+class Answer:
+    """As far as it has come; `reason` None: it is not whole."""
+
+    model: Model
+    pieces: list[str] = field(default_factory=list)
+    reasoning_pieces: int = 0
+    reason: ModelFinishReason | None = None
+    reported: Usage | None = None
+    refused: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def usage(self, question: Question) -> Usage | None:
+        """As reported, else as counted: servers stream one token to a piece. None: nobody has worked on it."""
+        produced = len(self.pieces) + self.reasoning_pieces
+        if self.reported is not None or (self.refused and not produced):
+            return self.reported
+        source = UsageSource.PARTIAL if self.reason is None else UsageSource.ESTIMATED
+        return Usage(question.estimated_tokens, produced, source, reasoning_tokens=self.reasoning_pieces)
+
+
+class BackgroundCalls:
+    def __init__(self, models: Models, calls: CallLog, wakes: Wakes, world: World, lines: Iterable[Line]) -> None:
+        self._models, self._calls, self._wakes, self._world = models, calls, wakes, world
+        self._lines = [line for line in lines if line.capacity is not None]
+
+    async def ask(self, job: Job, question: Question) -> Answer:
+        """Raises NotNow (no model is up, or a reply needs its server), ModelFailure, TimeoutError, Unavailable."""
+        model = await self._cheapest(question)
+        line = next((line for line in self._lines if model.key in line.models), None)
+        call = self._call(job, question, model)
+        if not await self._calls.begin(call, line):
+            raise NotNow
+        answer = Answer(model)
+        try:
+            async with asyncio.timeout(LONGEST_CALL.total_seconds()):
+                await self._unless_needed(line, self._hear(question, answer))
+        finally:
+            usage = answer.usage(question)
+            await self._calls.end(call, usage, model.cost(usage) if usage else None)
+        return answer
+
+    async def _cheapest(self, question: Question) -> Model:
+        """Raises NotNow."""
+        tokens = question.estimated_tokens
+        most = Usage(tokens, question.max_output_tokens, UsageSource.ESTIMATED)
+        fitting = [
+            model for model in self._models.on_offer() if tokens + question.max_output_tokens <= model.context_window
+        ]
+        for model in sorted(fitting, key=lambda model: model.cost(most)):
+            if await self._models.health(model) in UP:
+                return model
+        raise NotNow
+
+    def _call(self, job: Job, question: Question, model: Model) -> ModelCall:
+        return ModelCall(
+            CallId(self._world.new_id()),
+            job.owner_id,
+            job.conversation_id,
+            question.purpose,
+            model.key,
+        )
+
+    async def _hear(self, question: Question, answer: Answer) -> None:
+        request = ModelRequest(
+            answer.model.name_at_provider,
+            question.turns,
+            question.max_output_tokens,
+            temperature=question.temperature,
+            stop=question.stop,
+        )
+        try:
+            async with aclosing(self._models.server(answer.model).answer(request)) as pieces:
+                async for piece in pieces:
+                    _take(answer, piece)
+        except ModelFailure as failure:
+            answer.refused = True
+            if failure.code is not GenerationErrorCode.MODEL_ANSWERED_NOTHING:
+                raise
+
+    async def _unless_needed(self, line: Line | None, asking: Coroutine[None, None, None]) -> None:
+        """Asks, and lets go of the server as soon as a run needs it. Raises NotNow."""
+        if line is None:
+            await asking
+            return
+        hearing, giving_way = asyncio.ensure_future(asking), asyncio.ensure_future(self._until_crowded(line))
+        try:
+            await asyncio.wait({hearing, giving_way}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            was_heard = hearing.done()
+            hearing.cancel()
+            giving_way.cancel()
+            await asyncio.wait({hearing, giving_way})
+        if not was_heard:
+            giving_way.result()
+            raise NotNow
+        hearing.result()
+
+    async def _until_crowded(self, line: Line) -> None:
+        with self._wakes.watching(QUEUE) as woken:
+            while not await self._calls.is_crowded(line):
+                await wait_at_most(woken, QUEUE_POLL)
+                woken.clear()
+
+
+def _take(answer: Answer, piece: Piece) -> None:
+    match piece:
+        case TextPiece(text):
+            answer.pieces.append(text)
+        case ReasoningPiece():
+            answer.reasoning_pieces += 1
+        case AnswerEnd(reason, reported):
+            answer.reason = reason
+            answer.reported = reported_usage(reported) if reported else None
+        case _:
+            assert_never(piece)
