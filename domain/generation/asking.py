@@ -29,9 +29,10 @@ class AskPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """From here on another model is asked."""
+    """From here on another model is asked, for so many tokens at most."""
 
     model: Model
+    output_tokens: int
 
 
 class Asking:
@@ -58,7 +59,7 @@ class Asking:
             if model.key != self._order.model.key:
                 if not await self._turn_to(model):
                     continue
-                yield Fallback(model)
+                yield Fallback(model, self._order.request.max_output_tokens)
             try:
                 async with aclosing(self._try()) as pieces:
                     async for piece in pieces:

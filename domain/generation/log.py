@@ -120,10 +120,11 @@ class NewText:
 
 @dataclass(frozen=True, slots=True)
 class NewStart:
-    """The model that is asked now; another one than before after a fallback."""
+    """The model that is asked now, another one than before after a fallback, and what its answer may take."""
 
     attempt: int
     model_key: ModelKey
+    output_tokens: int
 
 
 @dataclass(frozen=True, slots=True)

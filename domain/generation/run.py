@@ -148,8 +148,8 @@ class Run:
                 self._reasoning.append(text)
                 self._reasoning_tokens += tokens
                 await self._out.write(text, tokens, reasoning=True)
-            case Fallback(model):
-                self._turn_to(model)
+            case Fallback():
+                self._turn_to(piece)
             case AnswerEnd():
                 self._end = piece
             case _:
@@ -165,14 +165,14 @@ class Run:
             self._text_tokens += piece.tokens
             await self._out.write(text, piece.tokens)
 
-    def _turn_to(self, model: Model) -> None:
-        self._model = model
+    def _turn_to(self, fallback: Fallback) -> None:
+        self._model = model = fallback.model
         notice = Notice(
             NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {model.key} is asked instead."
         )
         self._notices.append(notice)
         attempt = self._order.generation.attempt + len(self._notices)
-        self._out.note(NewNotice(notice), NewStart(attempt, model.key))
+        self._out.note(NewNotice(notice), NewStart(attempt, model.key, fallback.output_tokens))
 
     @property
     def _delivered(self) -> bool:

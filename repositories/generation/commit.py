@@ -17,6 +17,7 @@ from repositories.generation.detail import (
     notices_json,
     started_json,
     truncated_json,
+    turned_to_json,
 )
 from repositories.generation.row import Kind, nano, to_stop
 from repositories.job.rows import enqueue
@@ -30,10 +31,10 @@ MOST_MESSAGES_WITHOUT_TITLE = 10
 _APPEND = """
 WITH held AS (
   SELECT g.id, g.attempt, g.last_seq, g.ended_at, g.stop_requested_at, g.stop_seen_seq, b.last,
-    g.stop_reason, b.tokens, b.model_key, b.notices,
+    g.stop_reason, b.tokens, b.turned_to, b.notices,
     g.attempt = b.attempt AND g.last_seq = b.previous AND g.ended_at IS NULL AND b.last > b.previous AS taken
-  FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::int[], $6::text[], $7::jsonb[])
-    AS b (id, attempt, previous, last, tokens, model_key, notices)
+  FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::int[], $6::jsonb[], $7::jsonb[])
+    AS b (id, attempt, previous, last, tokens, turned_to, notices)
   JOIN generations g ON g.id = b.id
   ORDER BY g.id FOR NO KEY UPDATE OF g SKIP LOCKED
 ), written AS (
@@ -45,7 +46,8 @@ WITH held AS (
 ), moved AS (
   UPDATE generations g SET last_seq = h.last, produced_tokens = g.produced_tokens + h.tokens,
     first_token_at = coalesce(g.first_token_at, CASE WHEN h.tokens > 0 THEN greatest(now(), g.queued_at) END),
-    model_key = coalesce(h.model_key, g.model_key),
+    model_key = coalesce(h.turned_to->>'model', g.model_key),
+    settings = CASE WHEN h.turned_to IS NULL THEN g.settings ELSE g.settings || h.turned_to END,
     notices = CASE WHEN h.notices IS NULL THEN g.notices ELSE coalesce(g.notices, '[]') || h.notices END
   FROM held h WHERE g.id = h.id AND h.taken
 )
@@ -170,12 +172,12 @@ async def finish(
 
 
 def _run(run: Append) -> tuple[object, ...]:
-    """With the tokens of its texts, of which each has one at least, the model that it turns to, and what it gives notice of."""
+    """With the tokens of its texts, of which each has one at least, the settings of the model that it turns to, and its notices."""
     tokens = sum(entry.tokens for entry in run.entries if isinstance(entry, NewText))
-    models = [entry.model_key for entry in run.entries if isinstance(entry, NewStart)]
+    starts = [entry for entry in run.entries if isinstance(entry, NewStart)]
     notices = [entry.notice for entry in run.entries if isinstance(entry, NewNotice)]
-    last_model = models[-1] if models else None
-    return run.generation_id, run.attempt, run.previous, run.last, tokens, last_model, notices_json(notices)
+    turned_to = turned_to_json(starts[-1]) if starts else None
+    return run.generation_id, run.attempt, run.previous, run.last, tokens, turned_to, notices_json(notices)
 
 
 def _event(entry: NewEntry) -> tuple[object, ...]:

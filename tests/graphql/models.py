@@ -44,7 +44,7 @@ MODELS = (
     model("scarce", provider="narrow", max_concurrency=1),
     model("backed", provider="shaky", fallbacks=("spare", "other")),
     model("frail", provider="shaky", fallbacks=("whole",)),
-    model("spare", provider="steady", output_price_per_million=Decimal(30)),
+    model("spare", provider="steady", max_output_tokens=2048, output_price_per_million=Decimal(30)),
 )
 PROVIDERS = sorted({model.provider for model in MODELS})
 ON_OFFER = [model.key for model in MODELS if not model.retired]
