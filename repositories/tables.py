@@ -7,6 +7,7 @@ users ──< api_keys
               │  │          └─ parent_branch, fork_depth    └─ waits for another one
               │  ├─ active leaf     └─ parent, the latest generation, feedback
               │  └──< conversation_events
+known_models: of the processes' configurations
 instructions: of the platform, a role, a model, a user or a conversation
 """
 
@@ -296,3 +297,12 @@ class ModelCallRow(Model):
 
     class Meta:
         table = "model_calls"
+
+
+# A model that some process has in its configuration, and when one last said so.
+class KnownModelRow(Model):
+    key = fields.CharField(primary_key=True, max_length=100)
+    seen_at = fields.DatetimeField()
+
+    class Meta:
+        table = "known_models"

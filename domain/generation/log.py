@@ -258,6 +258,12 @@ class TokenLog(Protocol):
         when it has changed and at most once a second.
         """
 
+    async def know(self, models: Sequence[ModelKey]) -> None:
+        """A living process has these in its configuration; to be said again and again."""
+
+    async def forsaken(self, unseen: timedelta, limit: int) -> list[Generation]:
+        """QUEUED runs, for so long at least, of models that no process has said to know for so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:

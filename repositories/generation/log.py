@@ -10,11 +10,12 @@ from asyncpg import Record
 
 from domain.generation.entity import Ending, Generation
 from domain.generation.log import Append, Appended, Claimed, Ended, Line, Slice, Stopping, StopRequest, Want
+from domain.model import ModelKey
 from domain.world import GenerationId, NodeId, UserId
 from repositories.database import Database
 from repositories.generation import leases
 from repositories.generation.commit import append, finish
-from repositories.generation.line import claim
+from repositories.generation.line import claim, forsaken, know
 from repositories.generation.row import to_entry, to_generation, to_stop
 
 _READ = """
@@ -95,6 +96,12 @@ class SqlTokenLog:
 
     async def claim(self, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:
         return await claim(self._database, node, lease, line, limit)
+
+    async def know(self, models: Sequence[ModelKey]) -> None:
+        await know(self._database, models)
+
+    async def forsaken(self, unseen: timedelta, limit: int) -> list[Generation]:
+        return await forsaken(self._database, unseen, limit)
 
 
 def _slice(events: Sequence[Record]) -> Slice:

@@ -120,6 +120,7 @@ class FakeLog:
     lost_answers: bool = False
     locked: set[GenerationId] = field(default_factory=set)
     given_back: set[GenerationId] = field(default_factory=set)
+    known: set[ModelKey] = field(default_factory=set)
     poison: str | None = None
     kept_after: int = 0
 
@@ -205,7 +206,8 @@ class FakeLog:
         self.given_back.add(generation.id)
 
     async def claim(self, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:
-        waiting = [run for run in self.runs.values() if run.status is GenerationStatus.QUEUED]
+        queued = [run for run in self.runs.values() if run.status is GenerationStatus.QUEUED]
+        waiting = [run for run in queued if run.model_key in line.models]
         free = limit if line.capacity is None else line.capacity - self._running()
         turn = [run for run in waiting if run.id in self.stop_requests][:limit] or waiting[: max(free, 0)]
         return [
@@ -222,6 +224,13 @@ class FakeLog:
             self.entries[run.id].append(GenerationStarted(run.last_seq, NOW, run.id, run.attempt, run.model_key))
         self.runs[run.id] = run
         return run
+
+    async def know(self, models: Sequence[ModelKey]) -> None:
+        self.known.update(models)
+
+    async def forsaken(self, unseen: timedelta, limit: int) -> list[Generation]:
+        waiting = [run for run in self.runs.values() if run.status is GenerationStatus.QUEUED]
+        return [run for run in waiting if run.model_key not in self.known][:limit]
 
     async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]:
         return {key: self.runs[key] for key in ids if key in self.runs and self.runs[key].owner_id == owner}
