@@ -203,7 +203,7 @@ class Ended:
     """What follows from the end of a run.
 
     `awaited`: another run is queued that waits for this one, or for its place in a line. `left_job`: there is a job to do.
-    `stop`: nothing was written, as the run was asked to stop before it could end COMPLETED.
+    `stop`: nothing was written, as the run was asked to stop before it could end in another way.
     """
 
     awaited: bool = False
@@ -224,7 +224,7 @@ class TokenLog(Protocol):
         """The end, in one statement: TextTruncated to `cut_to` if given, GenerationFinished, the reply, the run.
 
         Nothing is written unless the run is still at `generation.attempt`, its log at `previous`, and not ended.
-        Of a stop and a COMPLETED end that meet, one comes first: the stop is given back, or finds the run ended.
+        Of a stop and an end that is no stop's, one comes first: the stop is given back, or finds the run ended.
         """
 
     async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:

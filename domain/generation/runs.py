@@ -13,10 +13,11 @@ from uuid import UUID
 from domain.errors import ContextTooLarge, GenerationErrorCode, ServerDraining, Unavailable
 from domain.generation.asking import Asking
 from domain.generation.circuit import Circuits
+from domain.generation.ending import end_patiently, tell_of_end
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
 from domain.generation.log import Claimed, Line, Stopping, StopRequest, TokenLog, read_all, reasoning_of, text_of
 from domain.generation.prepare import Order, Preparation
-from domain.generation.run import Run, RunPolicy, finish_patiently, tell_of_end
+from domain.generation.run import Run, RunPolicy
 from domain.generation.wakes import Wakes, wait_at_most
 from domain.generation.writer import LogWriter
 from domain.model import Model, ModelKey, Models, Usage, UsageSource
@@ -276,7 +277,7 @@ class Runs:
         usage = Usage(generation.estimated_input_tokens, generation.produced_tokens, UsageSource.PARTIAL)
         lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
         ending = Ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, text, usage, reasoning, lost)
-        await self._finish(generation, ending)
+        await self._finish(generation, ending, kept)
 
     async def _end(
         self,
@@ -286,11 +287,11 @@ class Runs:
         error: GenerationError | None = None,
     ) -> None:
         kept = await _patiently(partial(self._preparation.kept, generation))
-        await self._finish(generation, Ending(status, reason, kept, error=error))
+        await self._finish(generation, Ending(status, reason, kept, error=error), kept)
 
-    async def _finish(self, generation: Generation, ending: Ending) -> None:
+    async def _finish(self, generation: Generation, ending: Ending, kept: str) -> None:
         model = self._models.recorded(generation.model_key)
-        ended = await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq)
+        ended = await end_patiently(self._log, generation, model, ending, previous=generation.last_seq, kept=kept)
         if ended.awaited:
             self.call_next()
         tell_of_end(self._wakes, generation, ended)

@@ -59,7 +59,7 @@ FROM held
 # One statement, so that a process that is frozen or dies in the middle holds no lock. The conversation is locked before
 # anything else, as a send does it. Where it has changed since the statement's snapshot was taken, others may have queued up
 # behind this run unseen: then nothing is written, and the statement is repeated.
-# A run that was asked to stop does not end COMPLETED: of the two the lock of its row decides which came first.
+# A run that was asked to stop ends STOPPED: of the two the lock of its row decides which came first.
 # Who waits for a run that is stopped before its turn waits for the one before that.
 # Nothing is told of a deleted conversation after its deletion. The end of a run that held a slot calls all who wait for
 # one: storage does not know which models share a line.
@@ -78,7 +78,7 @@ WITH locked AS MATERIALIZED (
     WHERE id = $1 AND attempt = $2 AND last_seq = $3 AND ended_at IS NULL AND locked.unchanged FOR NO KEY UPDATE
   ) g
 ), run AS (
-  SELECT * FROM found WHERE $7 <> 'COMPLETED' OR stop_requested_at IS NULL
+  SELECT * FROM found WHERE $7 = 'STOPPED' OR stop_requested_at IS NULL
 ), moved_up AS (
   UPDATE generations g SET waits_for = run.still_ahead
   FROM run WHERE g.waits_for = run.id AND g.status = 'QUEUED' AND run.still_ahead IS NOT NULL

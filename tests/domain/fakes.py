@@ -164,7 +164,7 @@ class FakeLog:
         run = self.runs[generation.id]
         if run.ended_at or run.attempt != generation.attempt or run.last_seq != previous:
             return Ended()
-        if ending.status is GenerationStatus.COMPLETED and run.id in self.stop_requests:
+        if ending.status is not GenerationStatus.STOPPED and run.id in self.stop_requests:
             return Ended(stop=self.stop_requests[run.id])
         entries, seq = self.entries[run.id], previous
         if cut_to is not None:

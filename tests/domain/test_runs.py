@@ -65,6 +65,15 @@ async def test_runs_left_by_a_dead_process_end_interrupted_with_what_was_shown(s
     assert ending.usage == Usage(11, 0, UsageSource.PARTIAL)
 
 
+async def test_a_run_left_by_a_dead_process_that_was_asked_to_stop_ends_stopped(stage: Stage, log: FakeLog) -> None:
+    generation = log.begin(a_generation())
+    await log.append([Append(generation.id, 1, 1, (NewText("shown ", 0), NewText("text", 6)))])
+    log.stop_requests[GENERATION] = StopRequest(2)
+    async with runs_on(stage, log, FakeModel()).serving():
+        ending = log.endings[GENERATION]
+    assert (ending.status, ending.text, ending.error) == (GenerationStatus.STOPPED, "shown ", None)
+
+
 async def test_a_run_that_had_delivered_nothing_starts_over(stage: Stage, log: FakeLog) -> None:
     log.begin(a_generation())
     async with runs_on(stage, log, FakeModel([*words("anew"), DONE])).serving():
