@@ -213,6 +213,7 @@ class FeedbackRow(Model):
 
 # A run, leased by a node. Each commit of the log rewrites it, so nothing that a commit or a lease moves is indexed.
 # A QUEUED one has neither node nor lease. `line`: where it had its turn; until it ends it holds one of that line's slots.
+# `handed_over`: another process is to go on with its reply, until one does, or its user does something about it.
 # `compacted_through`: entries of its log up to it are gone.
 class GenerationRow(Model):
     id = fields.UUIDField(primary_key=True)
@@ -256,6 +257,7 @@ class GenerationRow(Model):
     produced_tokens = fields.IntField(db_default=0)
     instruction = fields.TextField(null=True)
     compacted_through = fields.IntField(db_default=0)
+    handed_over = fields.BooleanField(db_default=False)
 
     class Meta:
         table = "generations"

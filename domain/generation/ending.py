@@ -56,5 +56,6 @@ async def _stopped(
 ) -> tuple[Ending, int | None]:
     """With the length to which the text is cut; all that was produced is counted nevertheless."""
     text = ending.text if stop.seen_seq is None else await text_through(log, generation, stop.seen_seq, kept)
-    end = replace(ending, status=GenerationStatus.STOPPED, finish_reason=stop.reason, text=text, error=None)
+    stopped = replace(ending, status=GenerationStatus.STOPPED, finish_reason=stop.reason, text=text, error=None)
+    end = replace(stopped, handed_over=False)
     return end, units(text) if len(text) < len(ending.text) else None

@@ -211,7 +211,10 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends, whatever its end. `text` and `reasoning` are the reply's, whole; `model_key`: who answered."""
+    """How a run ends, whatever its end. `text` and `reasoning` are the reply's, whole; `model_key`: who answered.
+
+    `handed_over`: another process is to go on with the reply.
+    """
 
     status: GenerationStatus
     finish_reason: FinishReason
@@ -222,6 +225,7 @@ class Ending:
     model_key: ModelKey | None = None
     notices: tuple[Notice, ...] = ()
     attempts: tuple[ProviderAttempt, ...] = ()
+    handed_over: bool = False
 
     def cost(self, model: Model) -> Decimal | None:
         return model.cost(self.usage) if self.usage else None

@@ -294,6 +294,12 @@ class GenerationStore(Protocol):
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         """Oldest first."""
 
+    async def handed_over(self, models: Sequence[ModelKey], within: timedelta, limit: int) -> list[Generation]:
+        """Ended `within` that time and handed over, of these models, whose replies are still leaves that they wrote last."""
+
+    async def let_be(self, generation_id: GenerationId) -> None:
+        """It was handed over, and cannot be gone on with."""
+
 
 async def read_all(log: TokenLog, generation_id: GenerationId) -> list[LogEntry]:
     """The whole log as it is now. Raises Unavailable."""

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
+from uuid import UUID
 
 from domain.errors import GenerationErrorCode, ModelFailure
 from domain.generation.asking import Asking, AskPolicy, Fallback
@@ -26,6 +27,7 @@ from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.model import (
     AnswerEnd,
+    ModelCapability,
     ModelFinishReason,
     Piece,
     ReasoningPiece,
@@ -34,8 +36,12 @@ from domain.model import (
     Usage,
     UsageSource,
 )
+from domain.text import is_blank
 
 logger = logging.getLogger("gus.run")
+
+# Woken when a reply is left for another process to go on with.
+HANDED_OVER = UUID(int=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +191,13 @@ class Run:
                 return self._failed(ModelFailure(GenerationErrorCode.INTERNAL, retryable=True))
             case FinishReason.SERVER_LOST:
                 lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
-                return self._ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, self._partial(), lost)
+                ending = self._ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, self._partial(), lost)
+                return replace(ending, handed_over=self._can_go_on(ending.text))
             case reason:
                 return self._ending(GenerationStatus.STOPPED, reason, self._partial())
+
+    def _can_go_on(self, text: str) -> bool:
+        return not is_blank(text) and ModelCapability.CONTINUE in self._model.capabilities
 
     def _failed(self, failure: ModelFailure) -> Ending:
         error = GenerationError(failure.code, failure.code not in HOPELESS, failure.retry_after)
@@ -237,6 +247,8 @@ class Run:
         if ended.awaited:
             self._on_awaited()
         tell_of_end(self._wakes, generation, ended)
+        if ending.handed_over:
+            self._wakes.wake([HANDED_OVER])
 
 
 def reported_usage(usage: ReportedUsage) -> Usage:

@@ -69,7 +69,7 @@ WITH locked AS MATERIALIZED (
   FROM conversations c CROSS JOIN LATERAL (
     SELECT xmin AS version FROM conversations WHERE id = c.id FOR NO KEY UPDATE
   ) now
-  WHERE c.id = $24
+  WHERE c.id = $25
 ), found AS (
   SELECT g.*, (SELECT id FROM generations WHERE id = g.waits_for AND ended_at IS NULL) AS still_ahead
   FROM locked CROSS JOIN LATERAL (
@@ -91,7 +91,7 @@ WITH locked AS MATERIALIZED (
     queue_position = NULL, status = $7, finish_reason = $8, error_code = $9, error_retryable = $10,
     error_retry_after = $11, input_tokens = $12, output_tokens = $13, cached_input_tokens = $14, reasoning_tokens = $15,
     usage_source = $16, cost_nano = $17, model_key = coalesce($18, g.model_key), notices = coalesce(g.notices, $19),
-    attempts = $20
+    attempts = $20, handed_over = $24
   FROM run WHERE g.id = run.id
   RETURNING g.id, g.conversation_id, g.owner_id, g.reply_id, g.first_token_at, g.ended_at, g.model_key
 ), reply AS (
@@ -120,7 +120,7 @@ WITH locked AS MATERIALIZED (
     )
 }
   FROM ended, conversation c
-  WHERE $25 AND c.title_source = 'NONE' AND c.deleted_at IS NULL AND c.message_count <= {MOST_MESSAGES_WITHOUT_TITLE}
+  WHERE $26 AND c.title_source = 'NONE' AND c.deleted_at IS NULL AND c.message_count <= {MOST_MESSAGES_WITHOUT_TITLE}
   ON CONFLICT DO NOTHING RETURNING id
 )
 SELECT locked.unchanged, stop.*, (
@@ -208,6 +208,7 @@ def _ending(ending: Ending, cost: Decimal | None) -> tuple[object, ...]:
         ending.status.of_reply().value,
         ending.text,
         ending.reasoning,
+        ending.handed_over,
     )
 
 

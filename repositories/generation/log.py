@@ -38,6 +38,8 @@ WITH run AS (
     stop_seen_seq = CASE WHEN $3::int IS NOT NULL THEN least(greatest($3, 0), run.last_seq) END
   FROM run WHERE g.id = run.id AND run.ended_at IS NULL AND run.stop_requested_at IS NULL
   RETURNING g.id
+), let_be AS (
+  UPDATE generations g SET handed_over = false FROM run WHERE g.id = run.id AND run.handed_over
 )
 SELECT run.*, asked.id IS NULL AS already FROM run LEFT JOIN asked ON true
 """

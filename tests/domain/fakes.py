@@ -238,6 +238,12 @@ class FakeLog:
     async def compact(self, older_than: timedelta, limit: int) -> int:
         return 0
 
+    async def handed_over(self, models: Sequence[ModelKey], within: timedelta, limit: int) -> list[Generation]:
+        return []
+
+    async def let_be(self, generation_id: GenerationId) -> None:
+        return None
+
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         return [run for run in self.runs.values() if run.ended_at is None and run.owner_id == owner][:limit]
 
