@@ -21,6 +21,7 @@ from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.conversation.titles import Titles
 from domain.conversation.upkeep import Upkeep
+from domain.conversation.wishes import Wishes
 from domain.feedback import Feedbacks
 from domain.generation.follow import Followers, LogReader
 from domain.generation.log import Line
@@ -106,6 +107,7 @@ async def _assemble(
     preparation = StoredPreparation(messages, models)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
     followers = Followers(generations, messages, reader, wakes, world)
+    wishes = Wishes(conversations, messages, generations, models)
     once = Once(conversations, messages, generations, runs, wakes)
     continuations = Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world)
     services = Services(
@@ -114,7 +116,7 @@ async def _assemble(
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(conversations, messages, once, models=models, runs=runs, following=followers, world=world),
+        sends=Sends(conversations, messages, wishes, once, models=models, runs=runs, following=followers, world=world),
         continuations=continuations,
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),

@@ -51,6 +51,8 @@ class FinishReason(Enum):
 
 class GenerationTrigger(Enum):
     SEND = "SEND"
+    EDIT = "EDIT"
+    REGENERATE = "REGENERATE"
     CONTINUE = "CONTINUE"
 
 

@@ -1,5 +1,6 @@
 """Two processes on one database: what one does is seen, followed and stopped through the other."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
@@ -121,6 +122,22 @@ async def test_a_branch_that_one_selects_is_shown_by_the_other(ada: FrontEnd, th
         assert (selected["__typename"], selected["activeLeaf"]) == ("BranchSelected", {"id": first["reply"]["id"]})
         await there.select(beside["reply"]["id"])
         assert (await anext(events))["activeLeaf"] == {"id": beside["reply"]["id"]}
+
+
+async def test_fifty_answers_at_once_through_both_are_fifty_siblings(ada: FrontEnd, there: FrontEnd) -> None:
+    first = await ada.said("One")
+    started = await asyncio.gather(
+        *(front_end.regenerate(first["reply"]["id"]) for front_end in (ada, there) for _ in range(25))
+    )
+    await asyncio.gather(*(ada.followed(one["generation"]["id"]) for one in started))
+    assert sorted(one["reply"]["siblingIndex"] for one in started) == list(range(2, 52))
+    query = (
+        "query($id: ID!) {message(id: $id) {childCount children(first: 100) {nodes {siblingIndex status leaf {id}}}}}"
+    )
+    asked = (await there.ask(query, id=first["userMessage"]["id"]))["message"]
+    assert asked["childCount"] == 51
+    assert [reply["siblingIndex"] for reply in asked["children"]["nodes"]] == list(range(1, 52))
+    assert {reply["status"] for reply in asked["children"]["nodes"]} == {"COMPLETE"}
 
 
 async def test_the_sidebar_hears_of_the_other(ada: FrontEnd, there: FrontEnd) -> None:
