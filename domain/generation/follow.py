@@ -126,6 +126,9 @@ class Followers:
                         return
                     yield entry
                     cursor = entry.seq
+                    if len(found.entries) > 1:
+                        # Who catches up never waits for anything, and everybody else would wait for him.
+                        await asyncio.sleep(0)
                 if found.ended and cursor >= found.last_seq:
                     return
                 if cursor >= found.last_seq:

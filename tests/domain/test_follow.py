@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import BadCursor, UnknownId
 from domain.generation.follow import Followers, LogReader
-from domain.generation.log import GenerationFinished, GenerationSnapshot, LogEntry, text_of
+from domain.generation.log import Append, GenerationFinished, GenerationSnapshot, LogEntry, NewText, text_of
 from domain.world import GenerationId
 from tests.domain.fakes import DONE, FakeLog, FakeModel, FakeReplies, FakeWorld, a_generation, a_viewer, an_order, words
 from tests.domain.playing import Stage
@@ -69,6 +69,27 @@ async def test_an_outage_pauses_a_stream_and_does_not_end_it(stage: Stage, log: 
     entries = await stage.play(FakeModel([*words("a"), DONE]))
     log.outages = 3
     assert await followed(followers) == entries
+
+
+async def test_whoever_catches_up_gives_way_after_each_entry(log: FakeLog, followers: Followers) -> None:
+    run, turns = log.begin(a_generation()), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    await log.append([Append(run.id, 1, 1, tuple(NewText("x", at) for at in range(50)))])
+    beside = asyncio.create_task(others())
+    stream = followers.follow(a_viewer(), GENERATION, 0)
+    await anext(stream)
+    before = turns
+    for _ in range(50):
+        await anext(stream)
+    assert turns - before >= 50
+    await stream.aclose()
+    beside.cancel()
 
 
 async def test_leaving_forgets_the_follower(stage: Stage, log: FakeLog, followers: Followers) -> None:
