@@ -1,7 +1,8 @@
 """The open database: one pool for Tortoise and for hand-written SQL."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 
 import asyncpg
@@ -13,6 +14,9 @@ from repositories.errors import errors_of_the_domain
 from repositories.pool import PATIENCE, QueryLogger, behind_a_pooler, guards, tortoise_config
 
 __all__ = ["Database", "QueryLogger", "Session", "open_database"]
+
+# So many connections are left to them.
+URGENT = 2
 
 
 class Session:
@@ -59,12 +63,16 @@ class Session:
 class Database:
     """`patience`: how long to wait for a connection, and for a lock.
 
+    What keeps runs alive and what stops them never waits behind those who ask about them: the last connections are left
+    to whoever is urgent.
+
     `pooled`: behind a transaction pooler. The driver prepares and executes a statement in two steps, which outside of a
     transaction may reach two sessions: so there every statement stands in one.
     """
 
     def __init__(self, client: AsyncpgDBClient, pool: asyncpg.Pool, patience: timedelta, *, pooled: bool) -> None:
         self._client, self._pool, self.patience, self._pooled = client, pool, patience, pooled
+        self._places = asyncio.Semaphore(max(pool.get_max_size() - URGENT, 1))
 
     async def fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
         async with self.session() as session:
@@ -80,15 +88,15 @@ class Database:
             return await session.execute(sql, *values)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
+    async def session(self, *, urgent: bool = False) -> AsyncIterator[Session]:
         """Each statement commits by itself. Raises Unavailable."""
-        async with self.transaction() if self._pooled else self._connected() as session:
+        async with self.transaction(urgent=urgent) if self._pooled else self._connected(urgent=urgent) as session:
             yield session
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session]:
+    async def transaction(self, *, urgent: bool = False) -> AsyncIterator[Session]:
         """Commits at its end, rolls back when left by an exception. Raises Unavailable."""
-        async with self._connected() as session:
+        async with self._connected(urgent=urgent) as session:
             await session.begin(guards(self.patience) if self._pooled else {})
             try:
                 yield session
@@ -100,22 +108,35 @@ class Database:
     @asynccontextmanager
     async def rows(self) -> AsyncIterator[BaseDBAsyncClient]:
         """The same pool for Tortoise, to be named in `using_db`. Raises Unavailable, Unstorable."""
-        with errors_of_the_domain():
-            if not self._pooled:
-                yield self._client
-                return
-            async with self._client._in_transaction() as client:
-                yield client
+        async with self._place():
+            with errors_of_the_domain():
+                if not self._pooled:
+                    yield self._client
+                    return
+                async with self._client._in_transaction() as client:
+                    yield client
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Session]:
-        with errors_of_the_domain():
-            connection = await self._pool.acquire(timeout=self.patience.total_seconds())
-        try:
-            yield Session(connection)
-        finally:
+    async def _connected(self, *, urgent: bool) -> AsyncIterator[Session]:
+        async with nullcontext() if urgent else self._place():
             with errors_of_the_domain():
-                await self._pool.release(connection)
+                connection = await self._pool.acquire(timeout=self.patience.total_seconds())
+            try:
+                yield Session(connection)
+            finally:
+                with errors_of_the_domain():
+                    await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Among those who are not urgent. Raises Unavailable."""
+        with errors_of_the_domain():
+            async with asyncio.timeout(self.patience.total_seconds()):
+                await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 @asynccontextmanager

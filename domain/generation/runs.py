@@ -44,7 +44,7 @@ class Node:
     id: NodeId
     lines: tuple[Line, ...] = ()
     lease: timedelta = timedelta(seconds=10)
-    stop_poll: timedelta = timedelta(milliseconds=500)
+    stop_poll: timedelta = timedelta(milliseconds=250)
     grace: timedelta = timedelta(seconds=10)
 
 

@@ -140,7 +140,8 @@ async def append(database: Database, batch: Sequence[Append]) -> dict[Generation
         for run in batch
         for seq, entry in enumerate(run.entries, run.previous + 1)
     ]
-    rows = await database.fetch(_APPEND, *_columns(runs, 7), *_columns(events, 6))
+    async with database.session(urgent=True) as session:
+        rows = await session.fetch(_APPEND, *_columns(runs, 7), *_columns(events, 6))
     return {
         GenerationId(row["id"]): Appended(
             row["attempt"], row["last_seq"], ended=row["ended_at"] is not None, stop=to_stop(row), at=row["at"]

@@ -52,7 +52,8 @@ WHERE id = $1 AND attempt = $2 AND status = 'RUNNING' AND first_token_at IS NULL
 
 
 async def renew(database: Database, node: NodeId, live: Sequence[GenerationId], lease: timedelta) -> None:
-    await database.execute(_RENEW, node, live, lease)
+    async with database.session(urgent=True) as session:
+        await session.execute(_RENEW, node, live, lease)
 
 
 async def abandoned(database: Database, limit: int) -> list[GenerationId]:

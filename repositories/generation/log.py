@@ -78,7 +78,8 @@ class SqlTokenLog:
         return None if row is None else Stopping(to_generation(row), row["already"], row["node"])
 
     async def stops(self, node: NodeId) -> dict[GenerationId, StopRequest]:
-        rows = await self._database.fetch(_STOPS, node)
+        async with self._database.session(urgent=True) as session:
+            rows = await session.fetch(_STOPS, node)
         return {GenerationId(row["id"]): stop for row in rows if (stop := to_stop(row)) is not None}
 
     async def renew(self, node: NodeId, live: Sequence[GenerationId], lease: timedelta) -> None:

@@ -9,8 +9,9 @@ from domain.errors import Unavailable, Unstorable
 from domain.user import Role, User
 from domain.world import UserId
 from repositories.database import Database, open_database
+from repositories.generation.log import SqlTokenLog
 from repositories.user import SqlUsers
-from tests.repositories.story import NOW, WORLD, Story, new_conversation
+from tests.repositories.story import LEASE, NODE, NOW, WORLD, Story, new_conversation
 
 
 async def test_a_server_that_is_not_there_is_unavailable_without_the_drivers_words() -> None:
@@ -43,6 +44,16 @@ async def test_a_pool_with_no_connection_left_is_unavailable(database_url: str) 
     async with open_database(database_url, 1, patience=patience) as database, database.session():
         with pytest.raises(Unavailable):
             await database.fetch("SELECT 1")
+
+
+async def test_what_keeps_runs_alive_does_not_wait_for_a_connection(database_url: str) -> None:
+    async with open_database(database_url, 3, patience=timedelta(milliseconds=50)) as database, database.session():
+        with pytest.raises(Unavailable):
+            await database.fetch("SELECT 1")
+        log = SqlTokenLog(database)
+        await log.renew(NODE, [], LEASE)
+        assert await log.append([]) == {}
+        assert await log.stops(NODE) == {}
 
 
 async def test_a_lock_that_is_not_given_is_unavailable(database_url: str) -> None:
