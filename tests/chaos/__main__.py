@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 
@@ -12,6 +13,9 @@ from tests.chaos.trial import Trial, opened_front_end
 
 
 def main() -> None:
+    # Its processes end with it: what is opened is closed on the way out.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     given = _arguments()
     chosen = [fault for fault in FAULTS if not given.only or fault.name in given.only]
     began = time.monotonic()
@@ -35,6 +39,10 @@ def main() -> None:
             }
         )
     sys.exit(1 if violations else 0)
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def say(words: str) -> None:

@@ -12,7 +12,7 @@ from tests.chaos.audit import UNFINISHED
 from tests.chaos.front_end import opened, subscribe
 from tests.chaos.ledger import OTHER, SLOW, Promise
 from tests.chaos.stage import Process
-from tests.chaos.trial import Trial, at_most, until
+from tests.chaos.trial import Trial, always, at_most, until
 from tests.chaos.watching import Habits, Watcher
 
 BACK_SECONDS = 20
@@ -23,9 +23,12 @@ SILENT_MB = 50.0
 LONG_WORDS = 3000
 LONG_TAG = "x" * 200
 TALKING = 20
+SUBSCRIPTIONS = 20
 # So little is no harm, and below it a doubling is the noise of two busy cores.
 HARMLESS_MS = 100.0
 OBSERVED_SECONDS = 4.0
+# Until so long after the last one came their coming is a figure of its own.
+SETTLING_SECONDS = 3.0
 
 
 async def cut_hard(trial: Trial) -> None:
@@ -116,6 +119,7 @@ async def not_reading(trial: Trial) -> None:
             await asyncio.sleep(OBSERVED_SECONDS)
             moments.append(time.time())
             connections = await _followed(process, long, sockets, receive_buffer=4096)
+            await asyncio.sleep(SETTLING_SECONDS)
             moments.append(time.time())
             trial.counted["subscriptions unread"] += len(connections)
             await asyncio.sleep(OBSERVED_SECONDS)
@@ -127,20 +131,48 @@ async def not_reading(trial: Trial) -> None:
         trial.close_round()
 
 
+async def starving(trial: Trial) -> None:
+    """A round is one socket with twenty subscriptions to long logs, of which it reads nothing; what is live stays alive."""
+    process, sockets, trial.rounds = trial.stage.pair[0], trial.rounds, 1
+    for _ in trial.turns():
+        long = [
+            await trial.send(process, key=key, words=LONG_WORDS, delay_ms=1, tag=LONG_TAG)
+            for key in trial.stage.keys[:5]
+        ]
+        await trial.until_none(UNFINISHED, 60)
+        async with asyncio.TaskGroup() as tasks:
+            for key in trial.stage.keys[-5:]:
+                promise = await trial.send(process, key=key, words=400, delay_ms=25, tag="")
+                trial.watch(tasks, promise, Habits(choose=always(process)))
+            connections = await _followed(process, long, sockets, receive_buffer=4096, subscriptions=SUBSCRIPTIONS)
+            trial.counted["subscriptions unread"] += SUBSCRIPTIONS * len(connections)
+        await _abort(connections)
+        await trial.audit(process)
+        taken = trial.counted["INTERRUPTED"]
+        trial.expect(taken == 0, OTHER, "live runs to keep their leases", f"{taken} of them INTERRUPTED")
+        trial.close_round()
+
+
 async def _quiet_runs(trial: Trial, process: Process) -> list[Promise]:
     return [await trial.send(process, key=key, words=2, first_delay_ms=120_000) for key in trial.stage.keys]
 
 
 async def _followed(
-    process: Process, promises: Sequence[Promise], sockets: int, *, receive_buffer: int | None = None
+    process: Process,
+    promises: Sequence[Promise],
+    sockets: int,
+    *,
+    receive_buffer: int | None = None,
+    subscriptions: int = 1,
 ) -> list[ClientConnection]:
     """So many sockets, none of which will be read any more."""
-    room = asyncio.Semaphore(AT_ONCE)
+    room = asyncio.Semaphore(max(AT_ONCE // subscriptions, 1))
 
     async def one(promise: Promise) -> ClientConnection:
         async with room:
             connection = await opened(process.origin, promise.key, unread=1, receive_buffer=receive_buffer)
-            await subscribe(connection, promise.generation, 0)
+            for number in range(subscriptions):
+                await subscribe(connection, promise.generation, 0, str(number))
             return connection
 
     return list(await asyncio.gather(*(one(promises[number % len(promises)]) for number in range(sockets))))
@@ -168,7 +200,7 @@ async def _memory_and_connections(trial: Trial, process: Process, most_mb: float
 @asynccontextmanager
 async def _healthy(trial: Trial, process: Process) -> AsyncIterator[list[float]]:
     """Somebody who reads, all the while; what is appended is when others came, and when they were there."""
-    promise = await trial.send(process, key=trial.stage.keys[-1], words=600, delay_ms=25, tag="")
+    promise = await trial.send(process, key=trial.stage.keys[-1], words=800, delay_ms=25, tag="")
     child = await healthy.begin(process, promise)
     moments = list[float]()
     yield moments
@@ -177,5 +209,7 @@ async def _healthy(trial: Trial, process: Process) -> AsyncIterator[list[float]]
     during = late.p99_ms(moments[-1], moments[-1] + OBSERVED_SECONDS)
     trial.measure("healthy p99 before ms", before)
     trial.measure("healthy p99 meanwhile ms", during)
+    if len(moments) > 1:
+        trial.measure("healthy p99 while they come ms", late.p99_ms(moments[0], moments[-1]))
     limit = max(2 * before, HARMLESS_MS)
     trial.expect(during <= limit, SLOW, f"a healthy client's p99 of at most {limit:.0f} ms", f"{during:.0f} ms")

@@ -37,4 +37,5 @@ FAULTS = (
     Fault("sockets", "sockets cut hard", 1000, 200, crowds.cut_hard),
     Fault("storm", "reconnects in one instant", 240, 60, crowds.storm),
     Fault("silent", "sockets that do not read", 100, 20, crowds.not_reading),
+    Fault("starve", "sockets with 20 subscriptions each that do not read, beside live runs", 100, 20, crowds.starving),
 )

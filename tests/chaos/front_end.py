@@ -216,9 +216,9 @@ async def _small(origin: str, receive_buffer: int) -> socket.socket:
     return small
 
 
-async def subscribe(connection: ClientConnection, generation: str, after: int) -> None:
+async def subscribe(connection: ClientConnection, generation: str, after: int, name: str = "1") -> None:
     payload = {"query": EVENTS, "variables": {"generation": generation, "after": after}}
-    await connection.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+    await connection.send(json.dumps({"id": name, "type": "subscribe", "payload": payload}))
 
 
 def _code(closed: ConnectionClosed) -> int | str:
