@@ -106,13 +106,13 @@ class Followers:
         `snapshot`: the reply as it is instead of what it was made of; so also for a cursor past retention.
         Holds a cursor and nothing else: a slow reader gets larger slices, later.
         """
-        run, cursor = await self._start(viewer, generation_id, max(after, 0), snapshot)
+        reply_id, cursor = await self._start(viewer, generation_id, max(after, 0), snapshot)
         with self._wakes.watching(generation_id) as woken:
             while True:
                 woken.clear()
                 found = None if snapshot else await self._read_patiently(Want(generation_id, cursor, MOST_AT_ONCE))
                 if snapshot or (found is not None and cursor < found.kept_after):
-                    shown = await self._snapshot(viewer, run)
+                    shown = await self._snapshot(viewer, generation_id, reply_id)
                     if shown is None:
                         return
                     yield shown
@@ -143,7 +143,7 @@ class Followers:
         if cursor > found.last_seq:
             raise _beyond(found.last_seq)
         if cursor < found.kept_after:
-            shown = await self._snapshot(viewer, run)
+            shown = await self._snapshot(viewer, run.id, run.reply_id)
             if shown is None:
                 return None
             rest = [entry for entry in found.entries if entry.seq > shown.seq]
@@ -152,22 +152,25 @@ class Followers:
 
     async def _start(
         self, viewer: Viewer, generation_id: GenerationId, after: int, snapshot: bool
-    ) -> tuple[Generation, int]:
+    ) -> tuple[MessageId, int]:
+        """The reply's id and the cursor: not the run, which a follower would keep for as long as it waits."""
         found = await self._generations.generations(viewer.id, [generation_id])
         if generation_id not in found:
             raise UnknownId("There is no such generation: it never existed, was deleted, or is not yours.")
         run = found[generation_id]
         if after > run.last_seq and not snapshot:
             raise _beyond(run.last_seq)
-        return run, after
+        return run.reply_id, after
 
-    async def _snapshot(self, viewer: Viewer, run: Generation) -> GenerationSnapshot | None:
+    async def _snapshot(
+        self, viewer: Viewer, generation_id: GenerationId, reply_id: MessageId
+    ) -> GenerationSnapshot | None:
         """As of a seq before GenerationFinished, which always follows as itself. None: the conversation was deleted."""
-        generations = await self._generations.generations(viewer.id, [run.id])
-        messages = await self._messages.messages(viewer.id, [run.reply_id])
-        if run.id not in generations or run.reply_id not in messages:
+        generations = await self._generations.generations(viewer.id, [generation_id])
+        messages = await self._messages.messages(viewer.id, [reply_id])
+        if generation_id not in generations or reply_id not in messages:
             return None
-        run, reply = generations[run.id], messages[run.reply_id]
+        run, reply = generations[generation_id], messages[reply_id]
         # Read after the run: of the latest run the reply knows at least as much.
         through = reply.text_through_seq if reply.generation_id == run.id else run.last_seq
         ended = reply.completed_at is not None or reply.generation_id != run.id

@@ -43,15 +43,22 @@ class Connections:
     @contextmanager
     def of(self, user: UserId) -> Iterator[None]:
         """Raises TooManyConnections."""
-        if self._per_user[user] >= self._most_per_user:
-            raise TooManyConnections
-        self._per_user[user] += 1
+        self.take_place(user)
         try:
             yield
         finally:
-            self._per_user[user] -= 1
-            if not self._per_user[user]:
-                del self._per_user[user]
+            self.give_place_back(user)
+
+    def take_place(self, user: UserId) -> None:
+        """Raises TooManyConnections."""
+        if self._per_user[user] >= self._most_per_user:
+            raise TooManyConnections
+        self._per_user[user] += 1
+
+    def give_place_back(self, user: UserId) -> None:
+        self._per_user[user] -= 1
+        if not self._per_user[user]:
+            del self._per_user[user]
 
     def notice(self) -> None:
         """To be called for each event of a subscription."""

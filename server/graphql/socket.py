@@ -1,13 +1,13 @@
 """graphql-transport-ws: one socket, from its handshake to its close."""
 
 import asyncio
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import NoReturn
 
 from litestar.types import Receive, Send, WebSocketScope
 
 from domain.errors import NotAuthenticated
+from domain.world import UserId
 from server.graphql import messages
 from server.graphql.admission import Authenticate, Credential, bearer, headers_of, origin_allowed
 from server.graphql.bucket import Bucket
@@ -60,17 +60,21 @@ class _Socket:
         self._limits = endpoint.limits
         self._time = asyncio.get_running_loop().time
         self._opened_at = self._time()
-        self._place = ExitStack()
+        self._place_of: UserId | None = None
         self._initialised = False
         self._credential: Credential | None = None
 
     async def serve(self) -> None:
         # Mutations outlive their socket: what one has begun it ends, and its answer is one idempotency key away.
         async with asyncio.TaskGroup() as lasting:
-            with self._endpoint.connections.opened(), self._place:
-                end = await self._until_end(lasting)
-                if end is not None:
-                    await self._wire.close(end.code, end.reason)
+            with self._endpoint.connections.opened():
+                try:
+                    end = await self._until_end(lasting)
+                    if end is not None:
+                        await self._wire.close(end.code, end.reason)
+                finally:
+                    if self._place_of is not None:
+                        self._endpoint.connections.give_place_back(self._place_of)
 
     async def _until_end(self, lasting: asyncio.TaskGroup) -> CloseSocket | None:
         """None: the client ended it."""
@@ -125,10 +129,10 @@ class _Socket:
         credential = Credential(bearer(self._authorization_in(payload)), self._endpoint.authenticate)
         viewer = await credential.viewer()
         try:
-            self._place.enter_context(self._endpoint.connections.of(viewer.id))
+            self._endpoint.connections.take_place(viewer.id)
         except TooManyConnections:
             raise CloseSocket(4429, "You have too many open connections: close one first.") from None
-        self._credential = credential
+        self._place_of, self._credential = viewer.id, credential
         await self._wire.send(messages.ACK)
         self._keeping.cancel()
         self._keeping = self._tasks.create_task(self._endpoint.keeper.keep(credential, self._beat))
