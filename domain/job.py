@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.world import ConversationId, MessageId, UserId
 
 # Woken when there may be a job to do.
-JOBS = UUID(int=2)
+JOBS = UUID(int=3)
 
 
 class JobKind(Enum):
