@@ -18,7 +18,7 @@ from domain.message import Family, Message, MessageRole, MessageStatus
 from domain.page import PageArgs
 from domain.world import GenerationId, UserId
 from repositories.conversation.store import SqlConversations
-from repositories.database import open_database
+from repositories.database import URGENT, open_database
 from tests.repositories.racing import raced, send_once
 from tests.repositories.story import (
     LEASE,
@@ -243,7 +243,7 @@ async def test_a_key_is_free_again_when_its_transaction_fails(story: Story) -> N
 
 
 async def test_twins_wait_at_the_gate_and_not_on_a_connection(database_url: str) -> None:
-    async with open_database(database_url, 2) as database:
+    async with open_database(database_url, 2 + URGENT) as database:
         story, store = await Story.begun(database), SqlConversations(database, WORLD)
         async with store.writing(memo(story.owner, "key")) as writing:
             await writing.open(new_conversation(story.owner))
