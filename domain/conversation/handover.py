@@ -33,6 +33,7 @@ class Handovers:
                 try:
                     await self.once()
                 except ServerDraining:
+                    # This process is leaving itself: another one finds them.
                     pass
                 except Unavailable:
                     logger.warning("storage cannot be reached; what was handed over waits")
