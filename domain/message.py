@@ -108,8 +108,8 @@ class MessageStore(Protocol):
 
     async def messages(self, owner: UserId, ids: Sequence[MessageId]) -> dict[MessageId, Message]: ...
 
-    async def path(self, owner: UserId, leaf: Message, page: PageArgs) -> Page[Message]:
-        """Root to leaf, by depth. A cursor that is not on this path counts from the deepest common ancestor."""
+    async def path(self, owner: UserId, leaf: Message, page: PageArgs, *, top: int = 0) -> Page[Message]:
+        """From depth `top` down to the leaf. A cursor that is not on this path counts from the deepest common ancestor."""
 
     async def families(self, owner: UserId, families: Sequence[Family], page: PageArgs) -> dict[Family, Page[Message]]:
         """Siblings in creation order; one statement for any number of families."""
@@ -144,8 +144,8 @@ class Messages:
     async def by_id(self, viewer: Viewer, ids: Sequence[MessageId]) -> dict[MessageId, Message]:
         return await self._store.messages(viewer.id, ids)
 
-    async def path(self, viewer: Viewer, leaf: Message, page: PageArgs) -> Page[Message]:
-        return await self._store.path(viewer.id, leaf, page)
+    async def path(self, viewer: Viewer, leaf: Message, page: PageArgs, *, top: int = 0) -> Page[Message]:
+        return await self._store.path(viewer.id, leaf, page, top=top)
 
     async def families(self, viewer: Viewer, families: Sequence[Family], page: PageArgs) -> dict[Family, Page[Message]]:
         return await self._store.families(viewer.id, families, page)

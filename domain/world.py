@@ -15,6 +15,7 @@ GenerationId = NewType("GenerationId", UUID)
 NodeId = NewType("NodeId", UUID)
 InstructionId = NewType("InstructionId", UUID)
 CallId = NewType("CallId", UUID)
+SummaryId = NewType("SummaryId", UUID)
 
 
 class World(Protocol):

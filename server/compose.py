@@ -28,11 +28,14 @@ from domain.generation.run import RunPolicy
 from domain.generation.runs import Node, Runs
 from domain.generation.service import Generations
 from domain.generation.wakes import Wakes
+from domain.generation.window import Windows
 from domain.generation.writer import LogWriter
 from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
 from domain.user import Users
+from domain.window.summary import NoSummaries
+from domain.window.tokens import Tokens
 from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
 from providers.llama import PROVIDER
@@ -47,6 +50,7 @@ from repositories.message.store import SqlMessages
 from repositories.notify import Notices
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
+from repositories.window import SqlWindows
 from resolvers.context import Services
 from server.models_file import Catalogue
 from server.node import Worker
@@ -102,7 +106,10 @@ async def _assemble(
     wakes = Wakes(notices.tell)
     writer = LogWriter(log, wakes)
     reader = LogReader(log, writer)
-    preparation = StoredPreparation(messages, models)
+    stored_windows = SqlWindows(database)
+    tokens = Tokens(models, stored_windows, world)
+    windows = Windows(stored_windows, tokens, NoSummaries(), models)
+    preparation = StoredPreparation(messages, models, windows, stored_windows)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
     followers = Followers(generations, messages, reader, wakes, world)
     once = Once(conversations, messages, generations, runs, wakes)
@@ -112,8 +119,12 @@ async def _assemble(
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(conversations, messages, once, models=models, runs=runs, following=followers, world=world),
-        continuations=Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world),
+        sends=Sends(
+            conversations, messages, once, models=models, runs=runs, following=followers, windows=windows, world=world
+        ),
+        continuations=Continuations(
+            conversations, messages, generations, once, models=models, runs=runs, windows=windows, world=world
+        ),
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
         messages=Messages(messages),
@@ -124,7 +135,7 @@ async def _assemble(
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
     jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
     await stack.enter_async_context(
-        _in_background(writer.run(), reader.run(), upkeep.run(), jobs.run(), notices.run(wakes.hear))
+        _in_background(writer.run(), reader.run(), upkeep.run(), tokens.run(), jobs.run(), notices.run(wakes.hear))
     )
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, upkeep, database)

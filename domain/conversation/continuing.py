@@ -52,11 +52,12 @@ class Continuations:
         *,
         models: Models,
         runs: Runs,
+        windows: Windows,
         world: World,
     ) -> None:
         self._conversations, self._messages, self._generations = conversations, messages, generations
         self._once, self._models, self._runs, self._world = once, models, runs, world
-        self._windows = Windows(messages)
+        self._windows = windows
 
     async def go_on(self, viewer: Viewer, command: ContinueReply) -> Sent:
         """Raises every refusal of ContinueReplyResult; then nothing was written."""
@@ -143,6 +144,7 @@ class Continuations:
             plan.model,
             plan.before.settings,
             plan.window,
+            asked=plan.asked.id,
             trigger=GenerationTrigger.CONTINUE,
             queued=self._runs.has_line(plan.model),
         )
@@ -151,8 +153,7 @@ class Continuations:
         sent = Sent(grown.conversation, plan.asked, reply, run, replayed=False)
         if run.status is GenerationStatus.QUEUED:
             return Written(sent, None)
-        request = plan.window.request(plan.model, run.settings)
-        return Written(sent, Order(run, plan.model, request, kept=plan.kept))
+        return Written(sent, Order(run, plan.model, plan.window.request, kept=plan.kept))
 
     async def _grow(self, tree: Tree, plan: Plan, draft: Draft, run: Generation) -> Grown:
         begun = NewRun(run, self._runs.node.id, self._runs.node.lease)

@@ -72,11 +72,12 @@ class Sends:
         models: Models,
         runs: Runs,
         following: Following,
+        windows: Windows,
         world: World,
     ) -> None:
         self._conversations, self._messages, self._once = conversations, messages, once
         self._models, self._runs, self._following, self._world = models, runs, following, world
-        self._windows = Windows(messages)
+        self._windows = windows
 
     async def send(self, viewer: Viewer, command: SendMessage) -> Sent:
         """Raises every refusal of SendMessageResult; then nothing was written."""
@@ -183,10 +184,14 @@ class Sends:
             plan.model,
             plan.settings,
             plan.window,
+            asked=said.id,
             trigger=GenerationTrigger.SEND,
             queued=ahead is not None or self._runs.has_line(plan.model),
             waits_for=ahead.id if ahead else None,
         )
+        if run.status is GenerationStatus.RUNNING and not plan.window.settled:
+            # A reply in it has ended since it was read, and says more now.
+            raise Moved
         reply = replace(reply, status=run.status.of_reply())
         node = self._runs.node
         grown = await tree.grow([said, reply], standing.message, NewRun(run, node.id, node.lease))
@@ -194,7 +199,7 @@ class Sends:
         sent = Sent(grown.conversation, user_message, answer, run, replayed=False)
         if run.status is GenerationStatus.QUEUED:
             return Written(sent, None)
-        return Written(sent, Order(run, plan.model, plan.window.request(plan.model, plan.settings)))
+        return Written(sent, Order(run, plan.model, plan.window.request))
 
     def _drafts(self, plan: Plan) -> tuple[Draft, Draft]:
         """The user's message, and the reply to it with the id of the run that will write it."""
@@ -208,6 +213,7 @@ class Sends:
             received_at,
             sent_at=min(command.sent_at, received_at + CLOCK_TOLERANCE) if command.sent_at else None,
             idempotency_key=command.idempotency_key,
+            tokens=plan.window.said,
         )
         run_id, pending = GenerationId(self._world.new_id()), MessageStatus.PENDING
         return said, Draft(reply_id, MessageRole.ASSISTANT, pending, "", received_at, generation_id=run_id)

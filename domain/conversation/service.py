@@ -14,13 +14,13 @@ from domain.conversation.entity import (
 from domain.conversation.rules import Problems, check_policy, check_settings, check_tags, check_title
 from domain.conversation.store import ConversationStore, KeyTaken, Memo, Remembered
 from domain.errors import KeyReused, NotFound
-from domain.generation.entity import ContextPolicy
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
 from domain.model import Models
 from domain.page import Page, PageArgs
 from domain.text import storable
 from domain.user import Viewer
+from domain.window.policy import ContextPolicy
 from domain.world import ConversationId, UserId, World
 
 

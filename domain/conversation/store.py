@@ -11,7 +11,7 @@ from domain.conversation.commands import ForkScope
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
 from domain.generation.entity import Generation
 from domain.message import Message, MessageRole, MessageStatus
-from domain.model import ModelKey
+from domain.model import ModelKey, TokenCount
 from domain.page import Page, PageArgs
 from domain.world import ConversationId, GenerationId, MessageId, NodeId, UserId
 
@@ -50,6 +50,7 @@ class Draft:
     idempotency_key: str | None = None
     generation_id: GenerationId | None = None
     model_key: ModelKey | None = None
+    tokens: TokenCount | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class AskPolicy:
 class Fallback:
     """From here on another model is asked."""
 
-    model: Model
+    order: Order
 
 
 class Asking:
@@ -58,7 +58,7 @@ class Asking:
             if model.key != self._order.model.key:
                 if not await self._turn_to(model):
                     continue
-                yield Fallback(model)
+                yield Fallback(self._order)
             try:
                 async with aclosing(self._try()) as pieces:
                     async for piece in pieces:

@@ -33,12 +33,21 @@ from domain.model import (
     ReasoningPiece,
     ReportedUsage,
     TextPiece,
+    TokenCount,
     Usage,
     UsageSource,
 )
 from domain.text import units
 
 logger = logging.getLogger("gus.run")
+
+# Estimates err upwards by half at most, but for short prompts.
+SHORT_PROMPT_TOKENS = 300
+LEAST_SHARE = 0.4
+_TRUNCATED = Notice(
+    NoticeCode.PROVIDER_TRUNCATED,
+    "The model server read only a part of what it was sent: its own window is smaller than ours for this model.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,8 @@ class Run:
         on_awaited: Callable[[], None],
     ) -> None:
         """`on_awaited` is called when it has ended and others waited for that."""
-        self._order, self._model, self._asking, self._total = order, order.model, asking, total
+        self._order, self._given, self._asking, self._total = order, order, asking, total
+        self._fallbacks = 0
         self._log, self._writer, self._wakes = log, writer, wakes
         self._on_awaited = on_awaited
         self._out = writer.open(order.generation, self._log_changed)
@@ -112,6 +122,7 @@ class Run:
 
     async def _answer(self) -> Ending:
         try:
+            self._notice(*self._order.notices)
             async with asyncio.timeout(self._total.total_seconds()):
                 await self._read_until_halted()
         except ModelFailure as failure:
@@ -148,10 +159,12 @@ class Run:
                 self._reasoning.append(text)
                 self._reasoning_tokens += tokens
                 await self._out.write(text, tokens, reasoning=True)
-            case Fallback(model):
-                self._turn_to(model)
+            case Fallback(order):
+                self._turn_to(order)
             case AnswerEnd():
                 self._end = piece
+                if truncated(self._given.generation.estimated_input_tokens, piece.usage):
+                    self._notice(_TRUNCATED)
             case _:
                 assert_never(piece)
 
@@ -165,14 +178,19 @@ class Run:
             self._text_tokens += piece.tokens
             await self._out.write(text, piece.tokens)
 
-    def _turn_to(self, model: Model) -> None:
-        self._model = model
-        notice = Notice(
-            NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {model.key} is asked instead."
+    def _turn_to(self, order: Order) -> None:
+        self._given, key = order, order.model.key
+        self._fallbacks += 1
+        self._notice(
+            Notice(NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {key} is asked instead.")
         )
-        self._notices.append(notice)
-        attempt = self._order.generation.attempt + len(self._notices)
-        self._out.note(NewNotice(notice), NewStart(attempt, model.key))
+        self._out.note(NewStart(self._order.generation.attempt + self._fallbacks, key))
+        self._notice(*order.notices)
+
+    def _notice(self, *notices: Notice) -> None:
+        if notices:
+            self._notices += notices
+            self._out.note(*map(NewNotice, notices))
 
     @property
     def _delivered(self) -> bool:
@@ -207,10 +225,18 @@ class Run:
             usage=usage,
             reasoning="".join(self._reasoning) or None,
             error=error,
-            model_key=self._model.key,
+            model_key=self._given.model.key,
             notices=tuple(self._notices),
             attempts=tuple(self._asking.attempts),
+            tokens=self._tokens(status, usage),
         )
+
+    def _tokens(self, status: GenerationStatus, usage: Usage | None) -> TokenCount | None:
+        """Of a reply that was written in one go. White space and an end mark of the model's may be among them."""
+        whole = status is GenerationStatus.COMPLETED and not self._order.kept
+        if not (whole and usage and usage.source is UsageSource.PROVIDER and not self._reasoning):
+            return None
+        return TokenCount(self._given.model.tokenizer, usage.output_tokens)
 
     def _partial(self) -> Usage | None:
         """None: nobody was asked."""
@@ -219,7 +245,7 @@ class Run:
     def _counted(self, source: UsageSource) -> Usage:
         """Servers stream one token to a delta."""
         produced = self._text_tokens + self._reasoning_tokens
-        estimate = self._order.generation.estimated_input_tokens
+        estimate = self._given.generation.estimated_input_tokens
         return Usage(estimate, produced, source, reasoning_tokens=self._reasoning_tokens)
 
     async def _finish(self, ending: Ending) -> None:
@@ -246,8 +272,8 @@ class Run:
         kept = await self._text_through(seen_seq) if seen_seq is not None else ending.text
         cut_to = units(kept) if len(kept) < len(ending.text) else None
         run, previous = self._order.generation, self._out.last_seq
-        ending = replace(ending, text=kept)
-        return await finish_patiently(self._log, run, self._model, ending, previous=previous, cut_to=cut_to)
+        ending = replace(ending, text=kept, tokens=None if cut_to is not None else ending.tokens)
+        return await finish_patiently(self._log, run, self._given.model, ending, previous=previous, cut_to=cut_to)
 
     async def _text_through(self, seq: int | None) -> str:
         entries = await read_all(self._log, self._order.generation.id)
@@ -263,6 +289,11 @@ async def finish_patiently(
             return await log.finish(generation, ending, ending.cost(model), previous=previous, cut_to=cut_to)
         except Unavailable as outage:
             await asyncio.sleep(outage.retry_after)
+
+
+def truncated(estimate: int, usage: ReportedUsage | None) -> bool:
+    """The server counted far less than it was sent. One that reports 0 counts nothing."""
+    return usage is not None and estimate > SHORT_PROMPT_TOKENS and 0 < usage.input_tokens < estimate * LEAST_SHARE
 
 
 def tell_of_end(wakes: Wakes, generation: Generation, ended: Ended) -> None:

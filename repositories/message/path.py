@@ -12,7 +12,7 @@ from repositories.message.row import COLUMNS, OWNED, RUN, to_message
 # A segment is the part of the path that lies in one branch: from below its fork to `top`. Of the path `high` is the
 # lowest message wanted (it has the greatest depth), `low` the highest. LATERAL shows the planner both ends of each
 # range of (branch_id, depth).
-_UPWARDS = f"""
+SEGMENTS = f"""
 WITH RECURSIVE segment AS (
   SELECT b.id, b.parent_branch_id, coalesce(b.fork_depth, -1) AS fork, m.depth AS top,
     m.depth - $3 AS high, m.depth - $3 - $4 + 1 AS low
@@ -23,15 +23,17 @@ WITH RECURSIVE segment AS (
   FROM segment s JOIN branches b ON b.id = s.parent_branch_id
   WHERE s.fork >= s.low
 )
-SELECT {COLUMNS}
+"""
+
+OF_SEGMENTS = """
 FROM segment s CROSS JOIN LATERAL (
   SELECT * FROM messages
   WHERE branch_id = s.id AND depth > greatest(s.fork, s.low - 1) AND depth <= least(s.top, s.high)
   OFFSET 0
-) m {RUN}
-WHERE s.fork < s.high
-ORDER BY m.depth
+) m
 """
+
+_UPWARDS = f"{SEGMENTS} SELECT {COLUMNS} {OF_SEGMENTS} {RUN} WHERE s.fork < s.high ORDER BY m.depth"
 
 # Two climbers, from the leaf ($3 at depth $4) and from a message; the one whose branch begins deeper goes up to the
 # message that its branch answers. They meet in the branch of the deepest common ancestor, or leave by two roots.
@@ -63,8 +65,8 @@ FROM named n LEFT JOIN climb c ON c.id = n.id AND c.path = c.other
 """
 
 
-async def path(database: Database, owner: UserId, leaf: Message, page: PageArgs) -> Page[Message]:
-    low, high = await _bounds(database, owner, leaf, page)
+async def path(database: Database, owner: UserId, leaf: Message, page: PageArgs, top: int) -> Page[Message]:
+    low, high = await _bounds(database, owner, leaf, page, top)
     if page.backward:
         low = max(low, high - page.size)
     else:
@@ -80,18 +82,18 @@ async def upwards(database: Database, owner: UserId, newest: MessageId, *, skip:
     return [to_message(row, owner) for row in await database.fetch(_UPWARDS, owner, newest, skip, limit)]
 
 
-async def _bounds(database: Database, owner: UserId, leaf: Message, page: PageArgs) -> tuple[int, int]:
+async def _bounds(database: Database, owner: UserId, leaf: Message, page: PageArgs, top: int) -> tuple[int, int]:
     """The depths between the two cursors."""
     named = {cursor: message_cursor(cursor) for cursor in (page.after, page.before) if cursor is not None}
     if not named:
-        return 0, leaf.depth
+        return top, leaf.depth
     rows = await database.fetch(
         _SHARED_DEPTHS, owner, leaf.conversation_id, leaf.place.branch_id, leaf.depth, list(named.values())
     )
     depths = {row["id"]: row["depth"] for row in rows}
     if len(depths) < len(set(named.values())):
         raise no_such_cursor()
-    low = depths[named[page.after]] + 1 if page.after is not None else 0
+    low = max(top, depths[named[page.after]] + 1) if page.after is not None else top
     high = depths[named[page.before]] - 1 if page.before is not None else leaf.depth
     return low, high
 

@@ -23,8 +23,8 @@ class SqlMessages:
         rows = await self._database.fetch(_BY_ID, owner, ids)
         return {MessageId(row["id"]): to_message(row, owner) for row in rows}
 
-    async def path(self, owner: UserId, leaf: Message, page: PageArgs) -> Page[Message]:
-        return await path(self._database, owner, leaf, page)
+    async def path(self, owner: UserId, leaf: Message, page: PageArgs, *, top: int = 0) -> Page[Message]:
+        return await path(self._database, owner, leaf, page, top)
 
     async def families(self, owner: UserId, families: Sequence[Family], page: PageArgs) -> dict[Family, Page[Message]]:
         return await family.families(self._database, owner, families, page)

@@ -37,7 +37,7 @@ def model(
 
 MODELS = (
     model("scripted"),
-    model("small", context_window=64, max_output_tokens=16),
+    model("small", context_window=128, max_output_tokens=16),
     model("other"),
     model("retired", retired=True),
     model("whole", capabilities=(ModelCapability.STREAMING,)),
