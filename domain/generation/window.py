@@ -129,9 +129,9 @@ class Windows:
         counts: Counts,
     ) -> Window:
         included = path.messages[: chosen.count]
-        summary_tokens = summary_cost(chosen.summary, counts.scale)
         fell_out = path.to_depth - len(included)
         covered = chosen.summary.depth + 1 if chosen.summary else 0
+        summary_tokens = summary_cost(chosen.summary, counts.scale)
         report = ContextReport(
             strategy=strategy,
             instructions=tuple(layer.ref for layer in layers),

@@ -44,6 +44,8 @@ MODELS = (
     model("scarce", provider="narrow", max_concurrency=1),
     model("backed", provider="shaky", fallbacks=("spare", "other")),
     model("frail", provider="shaky", fallbacks=("whole",)),
+    model("tight", context_window=400, max_output_tokens=100),
+    model("counted", provider="counting", context_window=400, max_output_tokens=100),
     model("spare", provider="steady", output_price_per_million=Decimal(30)),
 )
 PROVIDERS = sorted({model.provider for model in MODELS})

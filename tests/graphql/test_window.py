@@ -1,0 +1,149 @@
+"""What a model is given: the report of it, the request that it tells of to the byte, and what its user is told."""
+
+from hashlib import sha256
+from typing import Any
+
+import strawberry
+
+from server.compose import Gus
+from server.models_file import Catalogue
+from server.settings import Settings
+from tests.graphql.asked import told, turns
+from tests.graphql.front_end import FrontEnd, here, script
+from tests.graphql.process import process, served
+from tests.graphql.rebuilding import rebuilt
+from tests.model_server import Counting, ModelServer
+
+TIGHT = {"settings": {"model": "tight"}}
+COUNTED = {"settings": {"model": "counted"}}
+FILLER = " why do all the leaves fall so early in this dry year" * 4
+
+REPORT = """
+query($id: ID!) {
+  generation(id: $id) {
+    notices { code }
+    usage { inputTokens }
+    context {
+      strategy includedCount excludedCount trimmed estimatedInputTokens providerInputTokens contextWindow
+      providerTruncated promptSha256
+      included(first: 100) { nodes { id text } pageInfo { hasPreviousPage } }
+      newest: included(last: 2) { nodes { id } pageInfo { hasPreviousPage } }
+    }
+  }
+}
+"""
+
+
+async def run_of(ada: FrontEnd, sent: dict[str, Any]) -> dict[str, Any]:
+    return dict((await ada.ask(REPORT, id=sent["generation"]["id"]))["generation"])
+
+
+async def talk(ada: FrontEnd, turns: int, **settings: object) -> list[dict[str, Any]]:
+    sent = [await ada.said(script(say=["0."]), **settings)]
+    for turn in range(1, turns):
+        sent.append(await ada.said(script(say=[f"{turn}."], id=FILLER), **settings, **here(sent[0])))
+    return sent
+
+
+async def test_a_run_reports_what_its_model_was_given(ada: FrontEnd, model_server: ModelServer) -> None:
+    first = await ada.said(script(say=["Wood."], prompt_tokens=77))
+    second = await ada.said("And leaves?", **here(first))
+    context = (await run_of(ada, second))["context"]
+    assert [message["text"] for message in context["included"]["nodes"]] == told(model_server)
+    assert (context["strategy"], context["includedCount"], context["excludedCount"]) == ("SLIDING_WINDOW", 3, 0)
+    assert (context["trimmed"], context["providerTruncated"], context["contextWindow"]) == (False, False, 65_536)
+    assert context["promptSha256"] == sha256(model_server.seen[-1].raw).hexdigest()
+    assert (await run_of(ada, first))["context"]["providerInputTokens"] == 77
+
+
+async def test_a_report_is_there_while_the_model_is_silent_and_no_statement_dearer(ada: FrontEnd) -> None:
+    sent = await ada.send(script(fault="hang_first"))
+    context = (await run_of(ada, sent))["context"]
+    assert (context["includedCount"], context["providerInputTokens"]) == (1, None)
+
+
+async def test_a_queued_run_reports_when_its_turn_came(ada: FrontEnd, model_server: ModelServer) -> None:
+    first = await ada.send(script(say=["Wood."], first_delay_ms=300))
+    second = await ada.send("And leaves?", **here(first), onBusy="ENQUEUE")
+    assert (await run_of(ada, second))["context"] is None
+    await ada.followed(second["generation"]["id"])
+    context = (await run_of(ada, second))["context"]
+    assert context["includedCount"] == 3
+    assert context["promptSha256"] == sha256(model_server.seen[-1].raw).hexdigest()
+    assert told(model_server)[1] == "Wood."
+
+
+async def test_a_fallback_reports_its_own_request(ada: FrontEnd, model_server: ModelServer) -> None:
+    sent = await ada.said(script(words=1, fault="unavailable_503", times=1), settings={"model": "backed"})
+    context = (await run_of(ada, sent))["context"]
+    assert context["promptSha256"] == sha256(model_server.seen[-1].raw).hexdigest()
+
+
+async def test_old_turns_fall_out_whole_and_their_user_is_told(ada: FrontEnd, model_server: ModelServer) -> None:
+    sent = await talk(ada, 8, **TIGHT)
+    run = await run_of(ada, sent[-1])
+    context = run["context"]
+    assert context["trimmed"]
+    assert context["includedCount"] + context["excludedCount"] == 15
+    assert context["excludedCount"] % 2 == 0
+    assert run["notices"] == sent[-1]["notices"] == [{"code": "CONTEXT_TRIMMED"}]
+    assert sent[0]["notices"] == []
+    assert [message["text"] for message in context["included"]["nodes"]] == told(model_server)
+    assert context["included"]["pageInfo"]["hasPreviousPage"] is False
+    assert context["newest"]["pageInfo"]["hasPreviousPage"] is (context["includedCount"] > 2)
+    assert turns(model_server)[0]["role"] == "user"
+
+
+async def test_every_request_is_rebuilt_to_the_byte(
+    ada: FrontEnd,
+    gus: Gus,
+    model_server: ModelServer,
+    database_url: str,
+    settings: Settings,
+    catalogue: Catalogue,
+    built: strawberry.Schema,
+) -> None:
+    sent = await talk(ada, 6, **TIGHT)
+    cut = await ada.said(script(words=3, finish="length"), **here(sent[0]), settings={"seed": 7, "stop": ["END"]})
+    on = await ada.go_on(cut["reply"]["id"], maxOutputTokens=20)
+    await ada.followed(on["generation"]["id"])
+    beside = await ada.said("Another one", **here(sent[0]), parent=sent[0]["reply"]["id"])
+    async with process(database_url, settings, catalogue) as restarted:
+        await ada.at(served(restarted, built)).said("And after a restart?", **here(sent[0]))
+        requests = [seen.raw for seen in model_server.seen]
+        for number, run in enumerate([*sent, cut, on, beside]):
+            assert await rebuilt(restarted.database, run["generation"]["id"]) == requests[number]
+    assert len(requests) == 10
+
+
+async def test_a_server_that_reads_far_less_than_it_was_sent_is_told_of(ada: FrontEnd, gus: Gus) -> None:
+    sent = await ada.said(script(say=["Hm."], prompt_tokens=64, id="x" * 4000))
+    run = await run_of(ada, sent)
+    assert (run["notices"], run["context"]["providerTruncated"]) == ([{"code": "PROVIDER_TRUNCATED"}], True)
+    assert (run["usage"]["inputTokens"], run["context"]["providerInputTokens"]) == (64, 64)
+    events = await ada.followed(sent["generation"]["id"])
+    assert [event["notice"]["code"] for event in events if event["__typename"] == "NoticeRaised"] == [
+        "PROVIDER_TRUNCATED"
+    ]
+
+
+async def test_a_server_that_counts_is_asked_for_what_is_new_alone(ada: FrontEnd, model_server: ModelServer) -> None:
+    sent = [await ada.said(script(words=3), **COUNTED)]
+    model_server.counted.clear()
+    sent.append(await ada.said("One two three", **COUNTED, **here(sent[0])))
+    assert [request.body["messages"] for request in model_server.counted] == [
+        [{"role": "user", "content": "One two three"}]
+    ]
+    for one in sent:
+        context = (await run_of(ada, one))["context"]
+        assert context["estimatedInputTokens"] == context["providerInputTokens"]
+
+
+async def test_whatever_a_counting_server_does_an_answer_is_not_held_up(
+    ada: FrontEnd, model_server: ModelServer
+) -> None:
+    for fault in (Counting.NONSENSE, Counting.BROKEN, Counting.HANGS):
+        model_server.counting = fault
+        sent = await ada.said("One two three", **COUNTED)
+        assert (await run_of(ada, sent))["context"]["estimatedInputTokens"] > 40
+    assert len(model_server.counted) == 3  # all at once for the first send; then it is left alone
