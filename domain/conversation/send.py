@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
@@ -13,21 +14,23 @@ from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.rules import LIMITS, Problems, check_output, check_settings
 from domain.conversation.service import check_new, opened
 from domain.conversation.store import ConversationStore, Draft, NewRun, Standing, Tree, Writing
-from domain.errors import ConversationBusy, InputRule, NotFound, StaleBranch
+from domain.errors import ConversationBusy, InputRule, NotFound, Refusal, StaleBranch
 from domain.generation.entity import (
     FinishReason,
     Generation,
     GenerationSettings,
     GenerationStatus,
     GenerationTrigger,
+    Notice,
 )
 from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
 from domain.message import MessageRole, MessageStatus, MessageStore
-from domain.model import Model, Models
+from domain.model import Model, Models, Usage, UsageSource
 from domain.user import Viewer
+from domain.window.report import ContextReport
 from domain.world import GenerationId, MessageId, World
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -49,8 +52,8 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A send that passed its checks: nothing is written yet."""
+class Asked:
+    """A send whose input is well formed: who answers what, and how."""
 
     command: SendMessage
     conversation: Conversation | None
@@ -58,8 +61,38 @@ class Plan:
     beside: Beside | None
     model: Model
     settings: GenerationSettings
-    window: Window
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Asked):
+    """A send that passed its checks: nothing is written yet."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a send would do. `refusal`: the first that it would meet; what was known before it is filled in."""
+
+    refusal: Refusal | None = None
+    model: Model | None = None
+    window: Window | None = None
+    parent: MessageId | None = None
+    maximum_cost: Decimal | None = None
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        return self.window.notices if self.window else ()
+
+    @property
+    def context(self) -> ContextReport | None:
+        """Ends in the message that would be answered: the new text is none yet."""
+        return replace(self.window.report, leaf=self.parent) if self.window else None
+
+    @property
+    def estimated_input_tokens(self) -> int | None:
+        return self.window.estimated_tokens if self.window else None
 
 
 class Sends:
@@ -94,7 +127,46 @@ class Sends:
 
         return await self._once.do(viewer, command, attempt)
 
+    async def preview(self, viewer: Viewer, command: SendMessage) -> Preview:
+        """The same checks in the same order as `send`, and nothing is written. Its key is not looked up."""
+        preview = Preview()
+        try:
+            self._runs.require_open()
+            asked = await self._asked(viewer, command, None)
+            preview = Preview(model=asked.model, parent=asked.parent)
+            plan = await self._fitted(viewer, asked)
+            preview = self._previewed(plan)
+            return self._previewed(await self._past_busy(viewer, plan))
+        except Refusal as refusal:
+            return replace(preview, refusal=refusal)
+
+    def _previewed(self, plan: Plan) -> Preview:
+        most = Usage(plan.window.estimated_tokens, plan.window.output_tokens, UsageSource.ESTIMATED)
+        models = [plan.model, *(model for key in plan.model.fallbacks if (model := self._models.find(key)))]
+        dearest = max(model.cost(most) for model in models)
+        return Preview(None, plan.model, plan.window, plan.parent, dearest)
+
+    async def _past_busy(self, viewer: Viewer, plan: Plan) -> Plan:
+        """The plan that would be carried out. Raises ConversationBusy."""
+        if plan.conversation is None:
+            return plan
+        try:
+            _ahead(plan, await self._conversations.look(plan.conversation, plan.parent))
+        except ConversationBusy as busy:
+            match plan.command.on_busy:
+                case BusyPolicy.INTERRUPT:
+                    return plan
+                case BusyPolicy.BRANCH:
+                    beside = await self._beside(viewer, busy)
+                    return await self._plan(viewer, plan.command, beside)
+                case _:
+                    raise
+        return plan
+
     async def _plan(self, viewer: Viewer, command: SendMessage, beside: Beside | None) -> Plan:
+        return await self._fitted(viewer, await self._asked(viewer, command, beside))
+
+    async def _asked(self, viewer: Viewer, command: SendMessage, beside: Beside | None) -> Asked:
         received_at = self._world.now()
         conversation = await self._conversation(viewer, command)
         await self._require_parent(viewer, command)
@@ -106,8 +178,22 @@ class Sends:
         problems = Problems()
         check_output(problems, command.settings, model, ("settings",))
         problems.refuse()
-        window = await self._windows.assemble(viewer.id, parent, command.text, model, settings)
-        return Plan(command, conversation, parent, beside, model, settings, window, received_at)
+        return Asked(command, conversation, parent, beside, model, settings, received_at)
+
+    async def _fitted(self, viewer: Viewer, asked: Asked) -> Plan:
+        """Raises ContextTooLarge."""
+        text, model = asked.command.text, asked.model
+        window = await self._windows.assemble(viewer.id, asked.parent, text, model, asked.settings)
+        return Plan(
+            asked.command,
+            asked.conversation,
+            asked.parent,
+            asked.beside,
+            model,
+            asked.settings,
+            asked.received_at,
+            window,
+        )
 
     async def _conversation(self, viewer: Viewer, command: SendMessage) -> Conversation | None:
         if command.conversation is None:

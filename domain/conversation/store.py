@@ -148,6 +148,9 @@ class ConversationStore(Protocol):
         Waits for a twin in flight (the same key of the same owner), at most 5 s, then raises Unavailable.
         """
 
+    async def look(self, conversation: Conversation, message_id: MessageId | None) -> Standing:
+        """As `Tree.look`, without the lock: it may be otherwise a moment later."""
+
     async def recall(self, owner: UserId, key: str) -> Remembered | None: ...
 
     async def conversations(
