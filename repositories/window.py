@@ -6,8 +6,10 @@ from domain.generation.entity import Generation
 from domain.message import MessageRole
 from domain.model import ModelKey
 from domain.window.past import Past
+from domain.window.policy import ContextPolicy
 from domain.window.report import ContextReport
-from domain.world import MessageId, UserId
+from domain.world import ConversationId, MessageId, UserId
+from repositories.conversation.row import to_policy
 from repositories.database import Database
 from repositories.generation.context import context_json
 from repositories.message.path import OF_SEGMENTS, SEGMENTS
@@ -37,6 +39,8 @@ FROM unnest($1::text[]) AS m (key) CROSS JOIN LATERAL (
 GROUP BY m.key HAVING count(*) >= 8
 """
 
+_POLICY = "SELECT context_policy FROM conversations WHERE id = $1"
+
 _KEEP = """
 UPDATE generations SET context = $3, estimated_input_tokens = $4 WHERE id = $1 AND attempt = $2 AND ended_at IS NULL
 """
@@ -60,6 +64,10 @@ class SqlWindows:
             )
             for row in rows
         ]
+
+    async def policy(self, conversation_id: ConversationId) -> ContextPolicy:
+        row = await self._database.fetchrow(_POLICY, conversation_id)
+        return to_policy(row["context_policy"] if row else None)
 
     async def keep(self, generation: Generation, report: ContextReport) -> None:
         estimate = report.estimated_input_tokens

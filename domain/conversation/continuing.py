@@ -86,8 +86,9 @@ class Continuations:
             (await self._messages.messages(viewer.id, [reply.parent_id]))[reply.parent_id] if reply.parent_id else None
         )
         assert asked is not None, "a reply answers something"
+        policy = await self._windows.policy(reply.conversation_id)
         window = await self._windows.assemble(
-            viewer.id, asked.parent_id, asked.text, model, settings, begun=kept_of(reply)
+            viewer.id, asked.parent_id, asked.text, model, settings, begun=kept_of(reply), policy=policy
         )
         return Plan(command, reply, asked, before, model, window, received_at)
 

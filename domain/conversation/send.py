@@ -30,6 +30,7 @@ from domain.generation.window import Window, Windows
 from domain.message import MessageRole, MessageStatus, MessageStore
 from domain.model import Model, Models, Usage, UsageSource
 from domain.user import Viewer
+from domain.window.policy import USUAL, ContextPolicy
 from domain.window.report import ContextReport
 from domain.world import GenerationId, MessageId, World
 
@@ -183,7 +184,8 @@ class Sends:
     async def _fitted(self, viewer: Viewer, asked: Asked) -> Plan:
         """Raises ContextTooLarge."""
         text, model = asked.command.text, asked.model
-        window = await self._windows.assemble(viewer.id, asked.parent, text, model, asked.settings)
+        policy = _policy(asked.command, asked.conversation)
+        window = await self._windows.assemble(viewer.id, asked.parent, text, model, asked.settings, policy=policy)
         return Plan(
             asked.command,
             asked.conversation,
@@ -333,6 +335,12 @@ def _ahead(plan: Plan, standing: Standing) -> Generation | None:
     if plan.command.on_busy is not BusyPolicy.ENQUEUE or standing.waiting >= MOST_WAITING:
         raise ConversationBusy(busy)
     return busy
+
+
+def _policy(command: SendMessage, conversation: Conversation | None) -> ContextPolicy:
+    if conversation is not None:
+        return conversation.context_policy
+    return (command.new_conversation or NewConversation()).context_policy.applied_to(USUAL)
 
 
 def _new_settings(command: SendMessage) -> GenerationSettings:

@@ -47,8 +47,9 @@ class StoredPreparation:
         if reply is None or asked is None:
             return None
         kept = cut(reply.text, generation.text_offset)
+        policy = await self._windows.policy(generation.conversation_id)
         window = await self._windows.assemble(
-            generation.owner_id, asked.parent_id, asked.text, model, generation.settings, begun=kept
+            generation.owner_id, asked.parent_id, asked.text, model, generation.settings, begun=kept, policy=policy
         )
         report = window.answering(asked.id)
         await self._reports.keep(generation, report)

@@ -16,7 +16,7 @@ from domain.window.scale import AROUND_PROMPT, AROUND_TURN, Scale, weight
 from domain.window.summary import Summaries, Uncovered
 from domain.window.tokens import Counts, Tokens
 from domain.window.turns import prompt_turns
-from domain.world import MessageId, UserId
+from domain.world import ConversationId, MessageId, UserId
 
 CHUNK = 50
 LARGEST_CHUNK = 2000
@@ -64,6 +64,9 @@ def output_tokens(model: Model, settings: GenerationSettings, policy: ContextPol
 class Windows:
     def __init__(self, pasts: PastStore, tokens: Tokens, summaries: Summaries, models: Models) -> None:
         self._pasts, self._tokens, self._summaries, self._models = pasts, tokens, summaries, models
+
+    async def policy(self, conversation_id: ConversationId) -> ContextPolicy:
+        return await self._pasts.policy(conversation_id)
 
     async def assemble(
         self,

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.message import MessageRole
-from domain.world import MessageId, UserId
+from domain.window.policy import ContextPolicy
+from domain.world import ConversationId, MessageId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,5 +25,7 @@ class Past:
 
 
 class PastStore(Protocol):
+    async def policy(self, conversation_id: ConversationId) -> ContextPolicy: ...
+
     async def past(self, owner: UserId, newest: MessageId, tokenizer: str, *, skip: int, limit: int) -> list[Past]:
         """`newest` and what stands above it, deepest first, after the first `skip`; one statement."""

@@ -15,7 +15,7 @@ from domain.window.policy import ContextPolicy, ContextStrategy
 from domain.window.scale import AROUND_PROMPT, AROUND_TURN, Scale
 from domain.window.summary import NoSummaries
 from domain.window.tokens import Tokens
-from domain.world import MessageId, UserId
+from domain.world import ConversationId, MessageId, UserId
 from tests.domain.fakes import FakeModel, FakeWorld, OneServer, a_model
 
 OWNER = UserId(UUID(int=1))
@@ -31,6 +31,9 @@ class FakePasts:
     def say(self, role: MessageRole, text: str, begun_at: int | None = None) -> None:
         depth = len(self.messages)
         self.messages.append(Past(MessageId(UUID(int=depth)), depth, role, text, begun_at=begun_at))
+
+    async def policy(self, conversation_id: ConversationId) -> ContextPolicy:
+        return ContextPolicy()
 
     async def past(self, owner: UserId, newest: MessageId, tokenizer: str, *, skip: int, limit: int) -> list[Past]:
         found = self.messages[::-1][skip : skip + limit]

@@ -147,3 +147,14 @@ async def test_whatever_a_counting_server_does_an_answer_is_not_held_up(
         sent = await ada.said("One two three", **COUNTED)
         assert (await run_of(ada, sent))["context"]["estimatedInputTokens"] > 40
     assert len(model_server.counted) == 3  # all at once for the first send; then it is left alone
+
+
+async def test_a_policy_of_the_conversation_binds_sends_and_what_is_queued(ada: FrontEnd) -> None:
+    policy = {"strategy": "FAIL", "maxInputTokens": 200}
+    long = script(words=200, first_delay_ms=300)
+    first = await ada.send(long, newConversation={"contextPolicy": policy})
+    refused = await ada.send("word " * 200, **here(first), onBusy="ENQUEUE")
+    assert (refused["code"], refused["limitTokens"]) == ("CONTEXT_TOO_LARGE", 200 + 1024)
+    queued = await ada.send("And now?", **here(first), onBusy="ENQUEUE")
+    events = await ada.followed(queued["generation"]["id"])
+    assert events[-1]["error"]["code"] == "CONTEXT_TOO_LARGE"
