@@ -11,6 +11,7 @@ DomainError
 ├── UnknownId              a subscription to what is not there, or not yours
 ├── NotAuthenticated       no credential where one is needed
 ├── Unavailable            storage that cannot answer now; nothing was changed
+│   └── Gone               deleted between two reads of one operation
 ├── Unstorable             a value that no column takes, a bug of ours; nothing was changed
 └── ModelFailure           a model server that did not answer properly
 """
@@ -233,6 +234,11 @@ class Unavailable(DomainError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Gone(Unavailable):
+    def __init__(self) -> None:
+        super().__init__("The conversation was deleted while it was read: ask again.")
 
 
 class Unstorable(DomainError):

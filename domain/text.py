@@ -4,6 +4,11 @@ from unicodedata import category
 
 NUL = "\0"
 
+# Not what is merely unassigned (Cn: an emoji newer than our Unicode tables) or private (Co: icons of a font).
+_UNSEEN_CATEGORIES = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"})
+# Letters and symbols by their category, of which nothing is drawn: Hangul fillers, the Braille pattern without dots.
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
 
 def units(text: str) -> int:
     if text.isascii():
@@ -25,9 +30,8 @@ def excerpt(text: str, limit_units: int) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Nothing in it can be seen: white space, controls and format characters only."""
-    # Not what is merely unassigned (Cn: an emoji newer than our Unicode tables) or private (Co: icons of a font).
-    return all(category(character) in {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"} for character in text)
+    """Nothing in it can be seen: white space, controls, format characters and fillers only."""
+    return all(character in _UNSEEN or category(character) in _UNSEEN_CATEGORIES for character in text)
 
 
 def storable(text: str) -> bool:

@@ -7,6 +7,7 @@ users ──< api_keys
               │  │          └─ parent_branch, fork_depth    └─ waits for another one
               │  ├─ active leaf     └─ parent, the latest generation, feedback
               │  └──< conversation_events
+known_models: of the processes' configurations
 instructions: of the platform, a role, a model, a user or a conversation
 """
 
@@ -214,6 +215,7 @@ class FeedbackRow(Model):
 
 # A run, leased by a node. Each commit of the log rewrites it, so nothing that a commit or a lease moves is indexed.
 # A QUEUED one has neither node nor lease. `line`: where it had its turn; until it ends it holds one of that line's slots.
+# `handed_over`: another process is to go on with its reply, until one does, or its user does something about it.
 # `compacted_through`: entries of its log up to it are gone. `context`: what its model was given.
 class GenerationRow(Model):
     id = fields.UUIDField(primary_key=True)
@@ -257,6 +259,7 @@ class GenerationRow(Model):
     produced_tokens = fields.IntField(db_default=0)
     instruction = fields.TextField(null=True)
     compacted_through = fields.IntField(db_default=0)
+    handed_over = fields.BooleanField(db_default=False)
     context = fields.JSONField[dict[str, object]](null=True)
 
     class Meta:
@@ -299,3 +302,12 @@ class ModelCallRow(Model):
 
     class Meta:
         table = "model_calls"
+
+
+# A model that some process has in its configuration, and when one last said so.
+class KnownModelRow(Model):
+    key = fields.CharField(primary_key=True, max_length=100)
+    seen_at = fields.DatetimeField()
+
+    class Meta:
+        table = "known_models"

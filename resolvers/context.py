@@ -11,7 +11,7 @@ from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.fork import Forks
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
-from domain.errors import NotAuthenticated, Unavailable
+from domain.errors import Gone, NotAuthenticated
 from domain.feedback import Feedbacks
 from domain.generation.service import Generations
 from domain.message import Messages
@@ -69,7 +69,7 @@ class Context:
 def there(found: T | None) -> T:
     """What the schema promises beside an entity; it can only have gone if the conversation was deleted meanwhile."""
     if found is None:
-        raise Unavailable("The conversation was deleted while it was read: ask again.")
+        raise Gone
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from domain.conversation.commands import BusyPolicy, ContinueReply, SendMessage
+from domain.conversation.commands import BusyPolicy, ContinueReply, EditMessage, RegenerateReply, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.once import Sent
 from domain.conversation.send import Preview
@@ -62,6 +62,35 @@ class PreviewSendInput:
     parent: strawberry.ID | None = strawberry.field(default=None, description="As of SendMessageInput.")
     settings: GenerationSettingsInput | None = strawberry.field(default=None, description="As of SendMessageInput.")
     on_busy: BusyPolicy | None = strawberry.field(default=None, description="As of SendMessageInput.")
+
+
+@strawberry.input(description="What the viewer says instead: a sibling of the message, with a reply of its own.")
+class EditMessageInput:
+    message: strawberry.ID = strawberry.field(description="A USER message, else WRONG_ROLE.")
+    text: str = strawberry.field(description="As in a send.")
+    idempotency_key: str = strawberry.field(description=ONCE_KEY)
+    settings: GenerationSettingsInput | None = strawberry.field(
+        default=None, description="For this run only; over the conversation's, field by field."
+    )
+    on_busy: BusyPolicy | None = strawberry.field(
+        default=None, description="What if a run is writing the path above the message. Null: REJECT."
+    )
+    sent_at: datetime | None = strawberry.field(default=None, description="The client's clock.")
+
+
+@strawberry.input(description="Which reply is to have a sibling: another answer to the same message.")
+class RegenerateReplyInput:
+    reply: strawberry.ID = strawberry.field(
+        description="An ASSISTANT message that answers something, else WRONG_ROLE; it may still be being written."
+    )
+    idempotency_key: str = strawberry.field(description=ONCE_KEY)
+    settings: GenerationSettingsInput | None = strawberry.field(
+        default=None, description="For this run only. Null, field by field: as the old reply had them."
+    )
+    on_busy: BusyPolicy | None = strawberry.field(
+        default=None,
+        description="What if a run is writing the path above the message that is answered. Null: REJECT. BRANCH is as REJECT here.",
+    )
 
 
 @strawberry.input(description="Which reply is to go on.")
@@ -167,6 +196,27 @@ async def preview_send(
         on_busy=input.on_busy,
     )
     return await info.context.services.sends.preview(info.context.viewer, command)
+
+
+async def edit_message(info: Info, input: EditMessageInput) -> Sent:
+    message = node.named_message(input.message, "input", "message")
+    assert message is not None, "a message is named: the input requires it"
+    command = EditMessage(
+        message,
+        input.text,
+        input.idempotency_key,
+        settings=settings_of(input.settings),
+        on_busy=input.on_busy,
+        sent_at=input.sent_at,
+    )
+    return await info.context.services.sends.send(info.context.viewer, command)
+
+
+async def regenerate_reply(info: Info, input: RegenerateReplyInput) -> Sent:
+    reply = node.named_message(input.reply, "input", "reply")
+    assert reply is not None, "a reply is named: the input requires it"
+    command = RegenerateReply(reply, input.idempotency_key, settings=settings_of(input.settings), on_busy=input.on_busy)
+    return await info.context.services.sends.send(info.context.viewer, command)
 
 
 async def continue_reply(info: Info, input: ContinueReplyInput) -> Sent:

@@ -136,7 +136,12 @@ _describe(
 _describe(
     GenerationTrigger,
     "What started a run.",
-    {"SEND": "sendMessage.", "CONTINUE": "continueReply."},
+    {
+        "SEND": "sendMessage.",
+        "EDIT": "editMessage.",
+        "REGENERATE": "regenerateReply.",
+        "CONTINUE": "continueReply.",
+    },
 )
 _describe(
     BusyPolicy,

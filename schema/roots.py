@@ -93,6 +93,30 @@ SendMessageResult: TypeAlias = Annotated[
     | ServerDraining,
     strawberry.union("SendMessageResult", description="What sendMessage answers."),
 ]
+EditMessageResult: TypeAlias = Annotated[
+    SendMessageSuccess
+    | InvalidInput
+    | NotFound
+    | ConversationBusy
+    | ConversationClosed
+    | KeyReused
+    | ContextTooLarge
+    | ModelUnavailable
+    | ServerDraining,
+    strawberry.union("EditMessageResult", description="What editMessage answers."),
+]
+RegenerateReplyResult: TypeAlias = Annotated[
+    SendMessageSuccess
+    | InvalidInput
+    | NotFound
+    | ConversationBusy
+    | ConversationClosed
+    | KeyReused
+    | ContextTooLarge
+    | ModelUnavailable
+    | ServerDraining,
+    strawberry.union("RegenerateReplyResult", description="What regenerateReply answers."),
+]
 ContinueReplyResult: TypeAlias = Annotated[
     SendMessageSuccess
     | InvalidInput
@@ -204,6 +228,16 @@ class Mutation:
         resolver=on_message.send_message,
         graphql_type=SendMessageResult,
         description="Stores what the viewer says and starts the reply: follow `generation` by `generationEvents`.",
+    )
+    edit_message = strawberry.mutation(
+        resolver=on_message.edit_message,
+        graphql_type=EditMessageResult,
+        description="Says something else in place of a message: a sibling of it, and a reply to that. The old branch stays.",
+    )
+    regenerate_reply = strawberry.mutation(
+        resolver=on_message.regenerate_reply,
+        graphql_type=RegenerateReplyResult,
+        description="Starts another answer to the message that a reply answers: a sibling of that reply, which stays.",
     )
     continue_reply = strawberry.mutation(
         resolver=on_message.continue_reply,

@@ -15,11 +15,13 @@ from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.fork import Forks
+from domain.conversation.handover import Handovers
 from domain.conversation.once import Once
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.conversation.titles import Titles
 from domain.conversation.upkeep import Upkeep
+from domain.conversation.wishes import Wishes
 from domain.feedback import Feedbacks
 from domain.generation.follow import Followers, LogReader
 from domain.generation.log import Line
@@ -112,7 +114,11 @@ async def _assemble(
     preparation = StoredPreparation(messages, models, windows, stored_windows)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
     followers = Followers(generations, messages, reader, wakes, world)
+    wishes = Wishes(conversations, messages, generations, models)
     once = Once(conversations, messages, generations, runs, wakes)
+    continuations = Continuations(
+        conversations, messages, generations, once, models=models, runs=runs, windows=windows, world=world
+    )
     services = Services(
         users=Users(SqlUsers(database), world, settings.secret_key),
         models=models,
@@ -120,11 +126,17 @@ async def _assemble(
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
         sends=Sends(
-            conversations, messages, once, models=models, runs=runs, following=followers, windows=windows, world=world
+            conversations,
+            messages,
+            wishes,
+            once,
+            models=models,
+            runs=runs,
+            following=followers,
+            windows=windows,
+            world=world,
         ),
-        continuations=Continuations(
-            conversations, messages, generations, once, models=models, runs=runs, windows=windows, world=world
-        ),
+        continuations=continuations,
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
         messages=Messages(messages),
@@ -134,9 +146,17 @@ async def _assemble(
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
     jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
-    await stack.enter_async_context(
-        _in_background(writer.run(), reader.run(), upkeep.run(), tokens.run(), jobs.run(), notices.run(wakes.hear))
+    handovers = Handovers(generations, continuations, models, wakes)
+    work = (
+        writer.run(),
+        reader.run(),
+        upkeep.run(),
+        tokens.run(),
+        handovers.run(),
+        jobs.run(),
+        notices.run(wakes.hear),
     )
+    await stack.enter_async_context(_in_background(*work))
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, upkeep, database)
 

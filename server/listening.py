@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from server.settings import CannotStart
 
 LONGEST_BACKLOG = 2048
+# Else the kernel takes megabytes in for each client that does not read, and who follows for him goes on and on: of what
+# was not sent yet it takes so much at most, and what is on its way is limited as ever.
+MOST_UNSENT_BYTES = 16_384
 
 
 @contextmanager
@@ -67,6 +70,8 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Connections inherit it.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST_UNSENT_BYTES)
         made.bind(address)
     except OSError:
         made.close()

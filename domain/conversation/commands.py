@@ -115,6 +115,28 @@ class SendMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class EditMessage:
+    """`text` in place of what the user said, as a sibling of it. `on_busy` None: REJECT."""
+
+    message: MessageId
+    text: str
+    idempotency_key: str
+    settings: GenerationSettings = GenerationSettings()
+    on_busy: BusyPolicy | None = None
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegenerateReply:
+    """Another answer to what `reply` answers. `settings` None, field by field: as it had them. `on_busy` None: REJECT."""
+
+    reply: MessageId
+    idempotency_key: str
+    settings: GenerationSettings = GenerationSettings()
+    on_busy: BusyPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ContinueReply:
     """`reply` goes on where it was cut, stopped or lost."""
 
@@ -141,7 +163,7 @@ class ForkConversation:
     title: str | None = None
 
 
-Command = CreateConversation | SendMessage | ContinueReply | ForkConversation
+Command = CreateConversation | SendMessage | EditMessage | RegenerateReply | ContinueReply | ForkConversation
 
 
 def fingerprint(command: Command) -> bytes:

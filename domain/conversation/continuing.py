@@ -1,5 +1,6 @@
 """Going on with a reply that was stopped, lost, or cut by length: its text is kept to the byte."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from domain.conversation.commands import ContinueReply
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.rules import Problems, check_output
 from domain.conversation.store import ConversationStore, Draft, Grown, NewRun, Tree
-from domain.errors import ConversationBusy, InputRule, NotContinuable, NotFound
+from domain.errors import ContextTooLarge, ConversationBusy, InputRule, NotContinuable, NotFound, Refusal
 from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
@@ -24,7 +25,6 @@ CUT_SHORT = frozenset({GenerationStatus.STOPPED, GenerationStatus.INTERRUPTED, G
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    command: ContinueReply
     reply: Message
     asked: Message
     before: Generation
@@ -64,12 +64,25 @@ class Continuations:
 
         async def attempt() -> Written:
             plan = await self._plan(viewer, command)
-            return await self._once.write_and_start(self._write(viewer, plan))
+            return await self._once.write_and_start(self._write(viewer, command, plan))
 
         return await self._once.do(viewer, command, attempt)
 
+    async def take_up(self, left: Generation) -> None:
+        """Goes on with what another process had to leave, unless its user was first. Raises ServerDraining, Unavailable."""
+        self._runs.require_open()
+        reply = (await self._messages.messages(left.owner_id, [left.reply_id])).get(left.reply_id)
+        if reply is None or reply.generation_id != left.id:
+            return
+        try:
+            plan = await self._planned(reply, left, self._able(reply, left), left.settings)
+        except ContextTooLarge:
+            await self._generations.let_be(left.id)
+            return
+        with suppress(Moved, Refusal):
+            await self._once.write_and_start(self._write_on(plan))
+
     async def _plan(self, viewer: Viewer, command: ContinueReply) -> Plan:
-        received_at = self._world.now()
         reply = (await self._messages.messages(viewer.id, [command.reply])).get(command.reply)
         if reply is None:
             raise NotFound("input", "reply")
@@ -82,15 +95,18 @@ class Continuations:
         settings = before.settings
         if command.max_output_tokens is not None:
             settings = replace(settings, max_output_tokens=command.max_output_tokens)
-        asked = (
-            (await self._messages.messages(viewer.id, [reply.parent_id]))[reply.parent_id] if reply.parent_id else None
-        )
+        return await self._planned(reply, before, model, settings)
+
+    async def _planned(self, reply: Message, before: Generation, model: Model, settings: GenerationSettings) -> Plan:
+        """Raises ContextTooLarge."""
+        owner, received_at = before.owner_id, self._world.now()
+        asked = (await self._messages.messages(owner, [reply.parent_id]))[reply.parent_id] if reply.parent_id else None
         assert asked is not None, "a reply answers something"
         policy = await self._windows.policy(reply.conversation_id)
         window = await self._windows.assemble(
-            viewer.id, asked.parent_id, asked.text, model, settings, begun=kept_of(reply), policy=policy
+            owner, asked.parent_id, asked.text, model, settings, begun=kept_of(reply), policy=policy
         )
-        return Plan(command, reply, asked, before, model, window, received_at)
+        return Plan(reply, asked, before, model, window, received_at)
 
     def _check(self, command: ContinueReply, reply: Message) -> None:
         problems = Problems()
@@ -119,10 +135,10 @@ class Continuations:
             raise NotContinuable(reply, f"The model {model.key} cannot go on from a text: send a new message instead.")
         return model
 
-    async def _write(self, viewer: Viewer, plan: Plan) -> Written:
+    async def _write(self, viewer: Viewer, command: ContinueReply, plan: Plan) -> Written:
         """One transaction, one commit. Raises KeyTaken, Moved."""
         draft = self._draft(plan)
-        done = memo(viewer, plan.command, plan.reply.conversation_id, plan.asked.id, draft)
+        done = memo(viewer, command, plan.reply.conversation_id, plan.asked.id, draft)
         async with self._conversations.writing(done) as writing:
             tree = await writing.lock(viewer.id, plan.reply.conversation_id)
             if tree is None:
@@ -130,6 +146,22 @@ class Continuations:
             tree.conversation.require_open()
             await _look_again(tree, plan)
             return await self._begin(tree, plan, draft)
+
+    async def _write_on(self, plan: Plan) -> Written:
+        """The same without a key: that the run before was handed over is what happens once. What is shown stays."""
+        async with self._conversations.writing() as writing:
+            tree = await writing.lock(plan.before.owner_id, plan.reply.conversation_id)
+            if tree is None:
+                raise NotFound("reply")
+            tree.conversation.require_open()
+            await _look_again(tree, plan)
+            shown = (await tree.look(tree.conversation.active_leaf_id)).message
+            if not await tree.take_up(plan.before.id):
+                raise Moved
+            written = await self._begin(tree, plan, self._draft(plan))
+            if shown is not None and shown.id != plan.reply.id:
+                await tree.show(shown, plan.received_at)
+            return written
 
     def _draft(self, plan: Plan) -> Draft:
         """The reply as its run finds it, in its old place or in a new one."""

@@ -1,4 +1,4 @@
-"""A send: everything is checked before anything is written, and all of it is written at once."""
+"""How a reply is started: everything is checked before anything is written, and all of it is written at once."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
+from domain.conversation.commands import BusyPolicy, NewConversation, RegenerateReply, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
-from domain.conversation.rules import LIMITS, Problems, check_output, check_settings
-from domain.conversation.service import check_new, opened
+from domain.conversation.rules import Problems, check_output
+from domain.conversation.service import opened
 from domain.conversation.store import ConversationStore, Draft, NewRun, Standing, Tree, Writing
-from domain.errors import ConversationBusy, InputRule, NotFound, Refusal, StaleBranch
+from domain.conversation.wishes import Starting, Wish, Wishes
+from domain.errors import ConversationBusy, NotFound, Refusal, StaleBranch
 from domain.generation.entity import (
     FinishReason,
     Generation,
-    GenerationSettings,
     GenerationStatus,
     GenerationTrigger,
     Notice,
@@ -53,23 +53,24 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A send whose input is well formed: who answers what, and how."""
+class Plan:
+    """A wish that passed its checks: nothing is written yet."""
 
-    command: SendMessage
-    conversation: Conversation | None
-    parent: MessageId | None
+    command: Starting
+    wish: Wish
     beside: Beside | None
     model: Model
-    settings: GenerationSettings
+    window: Window
     received_at: datetime
 
+    @property
+    def parent(self) -> MessageId | None:
+        return self.beside.parent if self.beside else self.wish.parent
 
-@dataclass(frozen=True, slots=True)
-class Plan(Asked):
-    """A send that passed its checks: nothing is written yet."""
-
-    window: Window
+    @property
+    def answers(self) -> MessageId | None:
+        """What the first new message is a reply to."""
+        return self.wish.asked.id if self.wish.asked else self.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Sends:
         self,
         conversations: ConversationStore,
         messages: MessageStore,
+        wishes: Wishes,
         once: Once,
         *,
         models: Models,
@@ -109,12 +111,12 @@ class Sends:
         windows: Windows,
         world: World,
     ) -> None:
-        self._conversations, self._messages, self._once = conversations, messages, once
+        self._conversations, self._messages, self._wishes, self._once = conversations, messages, wishes, once
         self._models, self._runs, self._following, self._world = models, runs, following, world
         self._windows = windows
 
-    async def send(self, viewer: Viewer, command: SendMessage) -> Sent:
-        """Raises every refusal of SendMessageResult; then nothing was written."""
+    async def send(self, viewer: Viewer, command: Starting) -> Sent:
+        """Raises every refusal of the command's result; then nothing was written."""
         beside: Beside | None = None
 
         async def attempt() -> Written:
@@ -133,9 +135,9 @@ class Sends:
         preview = Preview()
         try:
             self._runs.require_open()
-            asked = await self._asked(viewer, command, None)
-            preview = Preview(model=asked.model, parent=asked.parent)
-            plan = await self._fitted(viewer, asked)
+            wish, model = await self._wish(viewer, command)
+            preview = Preview(model=model)
+            plan = await self._fitted(viewer, command, wish, model, None)
             preview = self._previewed(plan)
             return self._previewed(await self._past_busy(viewer, plan))
         except Refusal as refusal:
@@ -144,93 +146,53 @@ class Sends:
     def _previewed(self, plan: Plan) -> Preview:
         most = Usage(plan.window.estimated_tokens, plan.window.output_tokens, UsageSource.ESTIMATED)
         models = [plan.model, *(model for key in plan.model.fallbacks if (model := self._models.find(key)))]
-        dearest = max(model.cost(most) for model in models)
-        return Preview(None, plan.model, plan.window, plan.parent, dearest)
+        return Preview(None, plan.model, plan.window, plan.parent, max(model.cost(most) for model in models))
 
     async def _past_busy(self, viewer: Viewer, plan: Plan) -> Plan:
         """The plan that would be carried out. Raises ConversationBusy."""
-        if plan.conversation is None:
+        if plan.wish.conversation is None:
             return plan
         try:
-            _ahead(plan, await self._conversations.look(plan.conversation, plan.parent))
+            _ahead(plan, await self._conversations.look(plan.wish.conversation, plan.answers))
         except ConversationBusy as busy:
             match plan.command.on_busy:
                 case BusyPolicy.INTERRUPT:
                     return plan
                 case BusyPolicy.BRANCH:
-                    beside = await self._beside(viewer, busy)
-                    return await self._plan(viewer, plan.command, beside)
+                    return await self._plan(viewer, plan.command, await self._beside(viewer, busy))
                 case _:
                     raise
         return plan
 
-    async def _plan(self, viewer: Viewer, command: SendMessage, beside: Beside | None) -> Plan:
-        return await self._fitted(viewer, await self._asked(viewer, command, beside))
+    async def _plan(self, viewer: Viewer, command: Starting, beside: Beside | None) -> Plan:
+        wish, model = await self._wish(viewer, command)
+        return await self._fitted(viewer, command, wish, model, beside)
 
-    async def _asked(self, viewer: Viewer, command: SendMessage, beside: Beside | None) -> Asked:
-        received_at = self._world.now()
-        conversation = await self._conversation(viewer, command)
-        await self._require_parent(viewer, command)
-        self._check(command)
-        leaf = command.parent or (conversation.active_leaf_id if conversation else None)
-        parent = beside.parent if beside else leaf
-        settings = command.settings.over(conversation.settings if conversation else _new_settings(command))
-        model = self._models.chosen(settings.model)
+    async def _wish(self, viewer: Viewer, command: Starting) -> tuple[Wish, Model]:
+        """Raises what can be known before the window is assembled."""
+        wish = await self._wishes.of(viewer, command)
+        model = self._models.chosen(wish.settings.model)
         problems = Problems()
         check_output(problems, command.settings, model, ("settings",))
         problems.refuse()
-        return Asked(command, conversation, parent, beside, model, settings, received_at)
+        return wish, model
 
-    async def _fitted(self, viewer: Viewer, asked: Asked) -> Plan:
+    async def _fitted(self, viewer: Viewer, command: Starting, wish: Wish, model: Model, beside: Beside | None) -> Plan:
         """Raises ContextTooLarge."""
-        text, model = asked.command.text, asked.model
-        policy = _policy(asked.command, asked.conversation)
-        window = await self._windows.assemble(viewer.id, asked.parent, text, model, asked.settings, policy=policy)
-        return Plan(
-            asked.command,
-            asked.conversation,
-            asked.parent,
-            asked.beside,
-            model,
-            asked.settings,
-            asked.received_at,
-            window,
+        received_at, parent = self._world.now(), beside.parent if beside else wish.parent
+        window = await self._windows.assemble(
+            viewer.id, parent, wish.text, model, wish.settings, policy=_policy(command, wish)
         )
+        return Plan(command, wish, beside, model, window, received_at)
 
-    async def _conversation(self, viewer: Viewer, command: SendMessage) -> Conversation | None:
-        if command.conversation is None:
-            return None
-        found = await self._conversations.conversations(viewer.id, [command.conversation])
-        if command.conversation not in found:
-            raise NotFound("input", "conversation")
-        found[command.conversation].require_open()
-        return found[command.conversation]
-
-    async def _require_parent(self, viewer: Viewer, command: SendMessage) -> None:
-        """Parents are for ever, so this needs no second look under the lock."""
-        if command.parent is None or command.conversation is None:
-            return
-        found = await self._messages.messages(viewer.id, [command.parent])
-        if command.parent not in found or found[command.parent].conversation_id != command.conversation:
-            raise NotFound("input", "parent")
-
-    def _check(self, command: SendMessage) -> None:
-        problems = Problems()
-        problems.key(command.idempotency_key)
-        problems.text(command.text, ("text",), LIMITS.text_length)
-        _check_fields_agree(problems, command)
-        check_settings(problems, command.settings, self._models, ("settings",))
-        if command.new_conversation is not None:
-            check_new(problems, command.new_conversation, self._models, ("newConversation",))
-        problems.refuse()
-
-    async def _make_way(self, viewer: Viewer, command: SendMessage, busy: ConversationBusy) -> Beside | None:
+    async def _make_way(self, viewer: Viewer, command: Starting, busy: ConversationBusy) -> Beside | None:
         """Raises `busy` again where the policy does not help."""
         match command.on_busy:
             case BusyPolicy.INTERRUPT:
                 await self._interrupt(viewer, busy)
                 return None
-            case BusyPolicy.BRANCH:
+            # What is answered once more has its place already.
+            case BusyPolicy.BRANCH if not isinstance(command, RegenerateReply):
                 return await self._beside(viewer, busy)
             case _:
                 raise busy
@@ -254,26 +216,28 @@ class Sends:
 
     async def _write(self, viewer: Viewer, plan: Plan) -> Written:
         """One transaction, one commit. Raises KeyTaken, Moved."""
-        conversation = plan.conversation or opened(
-            viewer.id, plan.command.new_conversation or NewConversation(), self._world
-        )
-        said, reply = self._drafts(plan)
-        done = memo(viewer, plan.command, conversation.id, said.id, reply)
+        conversation = plan.wish.conversation or opened(viewer.id, _new(plan.command), self._world)
+        said, reply = self._said(plan), self._reply(plan)
+        asked_id = said.id if said else plan.answers
+        assert asked_id is not None, "what is not said now stands there"
+        done = memo(viewer, plan.command, conversation.id, asked_id, reply)
         async with self._conversations.writing(done) as writing:
             tree = await _tree(writing, viewer, plan, conversation)
             return await self._grow(tree, plan, said, reply)
 
-    async def _grow(self, tree: Tree, plan: Plan, said: Draft, reply: Draft) -> Written:
+    async def _grow(self, tree: Tree, plan: Plan, said: Draft | None, reply: Draft) -> Written:
         standing = await _standing(tree, plan)
+        asked_id = said.id if said else plan.answers
+        assert asked_id is not None, "what is not said now stands there"
         ahead = _ahead(plan, standing)
         run = new_run(
             reply,
             tree.conversation,
             plan.model,
-            plan.settings,
+            plan.wish.settings,
             plan.window,
-            asked=said.id,
-            trigger=GenerationTrigger.SEND,
+            asked=asked_id,
+            trigger=plan.wish.trigger,
             queued=ahead is not None or self._runs.has_line(plan.model),
             waits_for=ahead.id if ahead else None,
         )
@@ -282,19 +246,22 @@ class Sends:
             raise Moved
         reply = replace(reply, status=run.status.of_reply())
         node = self._runs.node
-        grown = await tree.grow([said, reply], standing.message, NewRun(run, node.id, node.lease))
-        user_message, answer = grown.messages
-        sent = Sent(grown.conversation, user_message, answer, run, replayed=False)
+        drafts = [said, reply] if said else [reply]
+        grown = await tree.grow(drafts, standing.message, NewRun(run, node.id, node.lease))
+        asked = grown.messages[0] if said else standing.message
+        assert asked is not None, "a reply answers something"
+        sent = Sent(grown.conversation, asked, grown.messages[-1], run, replayed=False)
         if run.status is GenerationStatus.QUEUED:
             return Written(sent, None)
         return Written(sent, Order(run, plan.model, plan.window.request))
 
-    def _drafts(self, plan: Plan) -> tuple[Draft, Draft]:
-        """The user's message, and the reply to it with the id of the run that will write it."""
+    def _said(self, plan: Plan) -> Draft | None:
+        """What the user says; None: it stands there already."""
         command, received_at = plan.command, plan.received_at
-        said_id, reply_id = MessageId(self._world.new_id()), MessageId(self._world.new_id())
-        said = Draft(
-            said_id,
+        if isinstance(command, RegenerateReply):
+            return None
+        return Draft(
+            MessageId(self._world.new_id()),
             MessageRole.USER,
             MessageStatus.COMPLETE,
             command.text,
@@ -303,16 +270,28 @@ class Sends:
             idempotency_key=command.idempotency_key,
             tokens=plan.window.said,
         )
-        run_id, pending = GenerationId(self._world.new_id()), MessageStatus.PENDING
-        return said, Draft(reply_id, MessageRole.ASSISTANT, pending, "", received_at, generation_id=run_id)
+
+    def _reply(self, plan: Plan) -> Draft:
+        """With the id of the run that will write it."""
+        reply_id, run_id = MessageId(self._world.new_id()), GenerationId(self._world.new_id())
+        pending = MessageStatus.PENDING
+        return Draft(reply_id, MessageRole.ASSISTANT, pending, "", plan.received_at, generation_id=run_id)
+
+
+# How the input calls what is in the conversation.
+_NAMES = {
+    GenerationTrigger.SEND: "conversation",
+    GenerationTrigger.EDIT: "message",
+    GenerationTrigger.REGENERATE: "reply",
+}
 
 
 async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conversation) -> Tree:
-    if plan.conversation is None:
+    if plan.wish.conversation is None:
         return await writing.open(conversation)
     tree = await writing.lock(viewer.id, conversation.id)
     if tree is None:
-        raise NotFound("input", "conversation")
+        raise NotFound("input", _NAMES[plan.wish.trigger])
     tree.conversation.require_open()
     return tree
 
@@ -320,11 +299,12 @@ async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conv
 async def _standing(tree: Tree, plan: Plan) -> Standing:
     """Of the message that is answered, looked at again under the lock. Raises StaleBranch, Moved."""
     command, leaf_id = plan.command, tree.conversation.active_leaf_id
-    if command.expected_leaf is not None and command.expected_leaf != leaf_id:
+    expected = command.expected_leaf if isinstance(command, SendMessage) else None
+    if expected is not None and expected != leaf_id:
         raise StaleBranch((await tree.look(leaf_id)).message)
-    if command.parent is None and plan.beside is None and plan.parent != leaf_id:
+    if plan.wish.follows and plan.beside is None and plan.parent != leaf_id:
         raise Moved
-    return await tree.look(plan.parent)
+    return await tree.look(plan.answers)
 
 
 def _ahead(plan: Plan, standing: Standing) -> Generation | None:
@@ -337,24 +317,11 @@ def _ahead(plan: Plan, standing: Standing) -> Generation | None:
     return busy
 
 
-def _policy(command: SendMessage, conversation: Conversation | None) -> ContextPolicy:
-    if conversation is not None:
-        return conversation.context_policy
-    return (command.new_conversation or NewConversation()).context_policy.applied_to(USUAL)
+def _policy(command: Starting, wish: Wish) -> ContextPolicy:
+    if wish.conversation is not None:
+        return wish.conversation.context_policy
+    return _new(command).context_policy.applied_to(USUAL)
 
 
-def _new_settings(command: SendMessage) -> GenerationSettings:
-    return command.new_conversation.settings if command.new_conversation else GenerationSettings()
-
-
-def _check_fields_agree(problems: Problems, command: SendMessage) -> None:
-    if command.conversation is not None and command.new_conversation is not None:
-        message = "Give `conversation` to go on, or `newConversation` to start one."
-        problems.add(InputRule.CONFLICTING_FIELDS, ("newConversation",), message)
-    if command.parent is not None and command.expected_leaf is not None:
-        message = "`expectedLeaf` guards the active leaf: leave it out when you name the `parent`."
-        problems.add(InputRule.CONFLICTING_FIELDS, ("expectedLeaf",), message)
-    if command.conversation is None and command.parent is not None:
-        problems.add(InputRule.CONFLICTING_FIELDS, ("parent",), "A new conversation has no message to answer.")
-    if command.conversation is None and command.expected_leaf is not None:
-        problems.add(InputRule.CONFLICTING_FIELDS, ("expectedLeaf",), "A new conversation has no leaf yet.")
+def _new(command: Starting) -> NewConversation:
+    return (command.new_conversation if isinstance(command, SendMessage) else None) or NewConversation()

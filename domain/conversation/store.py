@@ -118,6 +118,9 @@ class Tree(Protocol):
     async def show(self, leaf: Message, at: datetime) -> Conversation:
         """Makes `leaf` the active leaf, which is no activity, and tells of it."""
 
+    async def take_up(self, generation_id: GenerationId) -> bool:
+        """Once for each run that was handed over. False: somebody was first."""
+
 
 class Writing(Protocol):
     """One short transaction. Its locks are taken in this order: quotas, the conversation, what is inserted.

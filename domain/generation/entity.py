@@ -50,6 +50,8 @@ class FinishReason(Enum):
 
 class GenerationTrigger(Enum):
     SEND = "SEND"
+    EDIT = "EDIT"
+    REGENERATE = "REGENERATE"
     CONTINUE = "CONTINUE"
 
 
@@ -201,7 +203,7 @@ class Generation:
 class Ending:
     """How a run ends, whatever its end. `text` and `reasoning` are the reply's, whole; `model_key`: who answered.
 
-    `tokens`: of `text`, where the model's server counted them.
+    `handed_over`: another process is to go on with the reply. `tokens`: of `text`, where the model's server counted them.
     """
 
     status: GenerationStatus
@@ -213,6 +215,7 @@ class Ending:
     model_key: ModelKey | None = None
     notices: tuple[Notice, ...] = ()
     attempts: tuple[ProviderAttempt, ...] = ()
+    handed_over: bool = False
     tokens: TokenCount | None = None
 
     def cost(self, model: Model) -> Decimal | None:

@@ -113,6 +113,8 @@ class Followers:
                 found = None if snapshot else await self._read_patiently(Want(generation_id, cursor, MOST_AT_ONCE))
                 if snapshot or (found is not None and cursor < found.kept_after):
                     shown = await self._snapshot(viewer, run)
+                    if shown is None:
+                        return
                     yield shown
                     cursor, snapshot = shown.seq, False
                     continue
@@ -139,6 +141,8 @@ class Followers:
             raise _beyond(found.last_seq)
         if cursor < found.kept_after:
             shown = await self._snapshot(viewer, run)
+            if shown is None:
+                return None
             rest = [entry for entry in found.entries if entry.seq > shown.seq]
             return LogPage((shown, *rest), found.last_seq, found.ended)
         return LogPage(found.entries, found.last_seq, found.ended)
@@ -154,12 +158,12 @@ class Followers:
             raise _beyond(run.last_seq)
         return run, after
 
-    async def _snapshot(self, viewer: Viewer, run: Generation) -> GenerationSnapshot:
-        """As of a seq before GenerationFinished, which always follows as itself. Raises UnknownId."""
+    async def _snapshot(self, viewer: Viewer, run: Generation) -> GenerationSnapshot | None:
+        """As of a seq before GenerationFinished, which always follows as itself. None: the conversation was deleted."""
         generations = await self._generations.generations(viewer.id, [run.id])
         messages = await self._messages.messages(viewer.id, [run.reply_id])
         if run.id not in generations or run.reply_id not in messages:
-            raise UnknownId("The conversation was deleted.")
+            return None
         run, reply = generations[run.id], messages[run.reply_id]
         # Read after the run: of the latest run the reply knows at least as much.
         through = reply.text_through_seq if reply.generation_id == run.id else run.last_seq

@@ -120,10 +120,11 @@ class NewText:
 
 @dataclass(frozen=True, slots=True)
 class NewStart:
-    """The model that is asked now; another one than before after a fallback."""
+    """The model that is asked now, another one than before after a fallback, and what its answer may take."""
 
     attempt: int
     model_key: ModelKey
+    output_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ class Ended:
     """What follows from the end of a run.
 
     `awaited`: another run is queued that waits for this one, or for its place in a line. `left_job`: there is a job to do.
-    `stop`: nothing was written, as the run was asked to stop before it could end COMPLETED.
+    `stop`: nothing was written, as the run was asked to stop before it could end in another way.
     """
 
     awaited: bool = False
@@ -223,7 +224,7 @@ class TokenLog(Protocol):
         """The end, in one statement: TextTruncated to `cut_to` if given, GenerationFinished, the reply, the run.
 
         Nothing is written unless the run is still at `generation.attempt`, its log at `previous`, and not ended.
-        Of a stop and a COMPLETED end that meet, one comes first: the stop is given back, or finds the run ended.
+        Of a stop and an end that is no stop's, one comes first: the stop is given back, or finds the run ended.
         """
 
     async def ask_to_stop(self, owner: UserId, generation_id: GenerationId, request: StopRequest) -> Stopping | None:
@@ -257,6 +258,12 @@ class TokenLog(Protocol):
         when it has changed and at most once a second.
         """
 
+    async def know(self, models: Sequence[ModelKey]) -> None:
+        """A living process has these in its configuration; to be said again and again."""
+
+    async def forsaken(self, unseen: timedelta, limit: int) -> list[Generation]:
+        """QUEUED runs, for so long at least, of models that no process has said to know for so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -286,6 +293,12 @@ class GenerationStore(Protocol):
 
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         """Oldest first."""
+
+    async def handed_over(self, models: Sequence[ModelKey], within: timedelta, limit: int) -> list[Generation]:
+        """Ended `within` that time and handed over, of these models, whose replies are still leaves that they wrote last."""
+
+    async def let_be(self, generation_id: GenerationId) -> None:
+        """It was handed over, and cannot be gone on with."""
 
 
 async def read_all(log: TokenLog, generation_id: GenerationId) -> list[LogEntry]:

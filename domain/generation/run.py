@@ -7,27 +7,27 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
+from uuid import UUID
 
-from domain.errors import GenerationErrorCode, ModelFailure, Unavailable
+from domain.errors import GenerationErrorCode, ModelFailure
 from domain.generation.asking import Asking, AskPolicy, Fallback
+from domain.generation.ending import end_patiently, tell_of_end, text_through
 from domain.generation.entity import (
     HOPELESS,
     Ending,
     FinishReason,
-    Generation,
     GenerationError,
     GenerationStatus,
     Notice,
     NoticeCode,
 )
-from domain.generation.log import Ended, NewNotice, NewStart, StopRequest, TokenLog, read_all, text_of
+from domain.generation.log import NewNotice, NewStart, StopRequest, TokenLog
 from domain.generation.prepare import Order
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
-from domain.job import JOBS
 from domain.model import (
     AnswerEnd,
-    Model,
+    ModelCapability,
     ModelFinishReason,
     Piece,
     ReasoningPiece,
@@ -37,7 +37,7 @@ from domain.model import (
     Usage,
     UsageSource,
 )
-from domain.text import units
+from domain.text import is_blank
 
 logger = logging.getLogger("gus.run")
 
@@ -48,6 +48,8 @@ _TRUNCATED = Notice(
     NoticeCode.PROVIDER_TRUNCATED,
     "The model server read only a part of what it was sent: its own window is smaller than ours for this model.",
 )
+# Woken when a reply is left for another process to go on with.
+HANDED_OVER = UUID(int=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Run:
         self._end: AnswerEnd | None = None
         self._reading: asyncio.Task[object] | None = None
         self._halted: FinishReason | None = None
-        self._seen_seq: int | None = None
+        self._request: StopRequest | None = None
         self._over = False
 
     async def play(self) -> None:
@@ -98,7 +100,7 @@ class Run:
     def stop(self, request: StopRequest) -> None:
         """The first one wins; one that comes after the answer's end changes nothing. May be called before `play`."""
         if self._halted is None and not self._over:
-            self._seen_seq = request.seen_seq
+            self._request = request
             self._halt(request.reason)
 
     def leave(self) -> None:
@@ -184,7 +186,8 @@ class Run:
         self._notice(
             Notice(NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {key} is asked instead.")
         )
-        self._out.note(NewStart(self._order.generation.attempt + self._fallbacks, key))
+        attempt = self._order.generation.attempt + self._fallbacks
+        self._out.note(NewStart(attempt, key, order.request.max_output_tokens))
         self._notice(*order.notices)
 
     def _notice(self, *notices: Notice) -> None:
@@ -206,9 +209,13 @@ class Run:
                 return self._failed(ModelFailure(GenerationErrorCode.INTERNAL, retryable=True))
             case FinishReason.SERVER_LOST:
                 lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
-                return self._ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, self._partial(), lost)
+                ending = self._ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, self._partial(), lost)
+                return replace(ending, handed_over=self._can_go_on(ending.text))
             case reason:
                 return self._ending(GenerationStatus.STOPPED, reason, self._partial())
+
+    def _can_go_on(self, text: str) -> bool:
+        return not is_blank(text) and ModelCapability.CONTINUE in self._given.model.capabilities
 
     def _failed(self, failure: ModelFailure) -> Ending:
         error = GenerationError(failure.code, failure.code not in HOPELESS, failure.retry_after)
@@ -258,49 +265,21 @@ class Run:
             return
         if self._out.failure is not None:
             logger.error("deltas could not be stored", exc_info=self._out.failure)
-            ending = replace(ending, text=await self._text_through(None))
-        ended = await self._store(ending, self._seen_seq)
-        if ended.stop is not None:
-            # It was asked to stop before its end was stored: it ends as if that had been a moment earlier.
-            stopped = replace(ending, status=GenerationStatus.STOPPED, finish_reason=ended.stop.reason)
-            ended = await self._store(stopped, ended.stop.seen_seq)
+            ending = replace(ending, text=await text_through(self._log, self._order.generation, None, self._order.kept))
+        generation, kept, previous = self._order.generation, self._order.kept, self._out.last_seq
+        ended = await end_patiently(
+            self._log, generation, self._given.model, ending, previous=previous, kept=kept, stop=self._request
+        )
         if ended.awaited:
             self._on_awaited()
-        tell_of_end(self._wakes, self._order.generation, ended)
-
-    async def _store(self, ending: Ending, seen_seq: int | None) -> Ended:
-        kept = await self._text_through(seen_seq) if seen_seq is not None else ending.text
-        cut_to = units(kept) if len(kept) < len(ending.text) else None
-        run, previous = self._order.generation, self._out.last_seq
-        ending = replace(ending, text=kept, tokens=None if cut_to is not None else ending.tokens)
-        return await finish_patiently(self._log, run, self._given.model, ending, previous=previous, cut_to=cut_to)
-
-    async def _text_through(self, seq: int | None) -> str:
-        entries = await read_all(self._log, self._order.generation.id)
-        return text_of([entry for entry in entries if seq is None or entry.seq <= seq], self._order.kept)
-
-
-async def finish_patiently(
-    log: TokenLog, generation: Generation, model: Model, ending: Ending, *, previous: int, cut_to: int | None = None
-) -> Ended:
-    """Through an outage of the database. Of two calls, by whatever process, one takes effect."""
-    while True:
-        try:
-            return await log.finish(generation, ending, ending.cost(model), previous=previous, cut_to=cut_to)
-        except Unavailable as outage:
-            await asyncio.sleep(outage.retry_after)
+        tell_of_end(self._wakes, generation, ended)
+        if ending.handed_over:
+            self._wakes.wake([HANDED_OVER])
 
 
 def truncated(estimate: int, usage: ReportedUsage | None) -> bool:
     """The server counted far less than it was sent. One that reports 0 counts nothing."""
     return usage is not None and estimate > SHORT_PROMPT_TOKENS and 0 < usage.input_tokens < estimate * LEAST_SHARE
-
-
-def tell_of_end(wakes: Wakes, generation: Generation, ended: Ended) -> None:
-    wakes.wake([generation.id, generation.conversation_id, generation.owner_id])
-    if ended.left_job:
-        # Here only: one process is enough to do it, and the others look now and then.
-        wakes.hear([JOBS])
 
 
 def reported_usage(usage: ReportedUsage) -> Usage:

@@ -13,13 +13,14 @@ from uuid import UUID
 from domain.errors import ContextTooLarge, GenerationErrorCode, ServerDraining, Unavailable
 from domain.generation.asking import Asking
 from domain.generation.circuit import Circuits
+from domain.generation.ending import end_patiently, tell_of_end
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
 from domain.generation.log import Claimed, Line, Stopping, StopRequest, TokenLog, read_all, reasoning_of, text_of
 from domain.generation.prepare import Order, Preparation
-from domain.generation.run import Run, RunPolicy, finish_patiently, tell_of_end
+from domain.generation.run import Run, RunPolicy
 from domain.generation.wakes import Wakes, wait_at_most
 from domain.generation.writer import LogWriter
-from domain.model import Model, Models, Usage, UsageSource
+from domain.model import Model, ModelKey, Models, Usage, UsageSource
 from domain.user import Viewer
 from domain.world import GenerationId, NodeId, World
 
@@ -32,6 +33,8 @@ NOBODY = UUID(int=0)
 # Woken when somebody's turn may have come.
 QUEUE = UUID(int=1)
 QUEUE_POLL = timedelta(seconds=1)
+# A model that no living process knows for so long has left for good; its process may just be starting again.
+LONGEST_UNKNOWN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,9 @@ class Runs:
     def has_line(self, model: Model) -> bool:
         """Its server gives only so many answers at once: a run of it waits for its turn."""
         return any(model.key in line.models and line.capacity is not None for line in self.node.lines)
+
+    def _starts_at_once(self, key: ModelKey) -> bool:
+        return any(key in line.models and line.capacity is None for line in self.node.lines)
 
     def call_next(self) -> None:
         """A run was queued, or one ended that others waited for."""
@@ -188,9 +194,17 @@ class Runs:
     async def _renew_and_sweep(self) -> None:
         """In this order: after an outage nobody's own live runs look abandoned."""
         await self._log.renew(self.node.id, list(self._live), self.node.lease)
+        await self._log.know([key for line in self.node.lines for key in line.models])
         self._contact.made()
         if self._contact.is_lasting() and not self._draining:
             await self._take_all(await self._log.abandoned(AT_ONCE), own=False)
+            await self._fail_forsaken()
+
+    async def _fail_forsaken(self) -> None:
+        """Whoever claims one at the same moment has written to its log, and the end finds it changed."""
+        error = GenerationError(GenerationErrorCode.MODEL_UNREACHABLE, retryable=False)
+        for generation in await self._log.forsaken(LONGEST_UNKNOWN, AT_ONCE):
+            await self._end(generation, GenerationStatus.FAILED, FinishReason.ERROR, error)
 
     async def _pass_on_stops(self) -> None:
         if not self._live:
@@ -213,8 +227,8 @@ class Runs:
             taken = await self._log.take(generation_id, self.node.id, self.node.lease, own=own)
             if taken is not None and taken.generation.delivered:
                 await self._interrupt(taken.generation)
-            elif taken is not None and self.has_line(self._models.recorded(taken.generation.model_key)):
-                # Its place in the line was its dead owner's: it starts over in its turn.
+            elif taken is not None and not self._starts_at_once(taken.generation.model_key):
+                # Its place in the line was its dead owner's: it starts over in its turn, where its model is known.
                 await self._log.give_back(taken.generation)
                 self.call_next()
             elif taken is not None:
@@ -263,7 +277,7 @@ class Runs:
         usage = Usage(generation.estimated_input_tokens, generation.produced_tokens, UsageSource.PARTIAL)
         lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
         ending = Ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, text, usage, reasoning, lost)
-        await self._finish(generation, ending)
+        await self._finish(generation, ending, kept)
 
     async def _end(
         self,
@@ -273,11 +287,11 @@ class Runs:
         error: GenerationError | None = None,
     ) -> None:
         kept = await _patiently(partial(self._preparation.kept, generation))
-        await self._finish(generation, Ending(status, reason, kept, error=error))
+        await self._finish(generation, Ending(status, reason, kept, error=error), kept)
 
-    async def _finish(self, generation: Generation, ending: Ending) -> None:
+    async def _finish(self, generation: Generation, ending: Ending, kept: str) -> None:
         model = self._models.recorded(generation.model_key)
-        ended = await finish_patiently(self._log, generation, model, ending, previous=generation.last_seq)
+        ended = await end_patiently(self._log, generation, model, ending, previous=generation.last_seq, kept=kept)
         if ended.awaited:
             self.call_next()
         tell_of_end(self._wakes, generation, ended)

@@ -11,7 +11,7 @@ from domain.conversation.entity import Conversation
 from domain.conversation.store import Draft, Grown, NewRun, Standing
 from domain.generation.entity import Generation, GenerationStatus
 from domain.message import Message, Place
-from domain.world import BranchId, MessageId, World
+from domain.world import BranchId, GenerationId, MessageId, World
 from repositories.conversation.change import change, show
 from repositories.conversation.row import to_conversation
 from repositories.database import Session
@@ -131,6 +131,8 @@ WITH conversation AS (
 SELECT * FROM conversation
 """
 
+_TAKE_UP = "UPDATE generations SET handed_over = false WHERE id = $1 AND handed_over"
+
 
 class SqlTree:
     def __init__(self, session: Session, conversation: Conversation, world: World) -> None:
@@ -185,6 +187,9 @@ class SqlTree:
     async def show(self, leaf: Message, at: datetime) -> Conversation:
         self._conversation = await show(self._session, self.conversation, leaf, at)
         return self._conversation
+
+    async def take_up(self, generation_id: GenerationId) -> bool:
+        return await self._session.execute(_TAKE_UP, generation_id) == 1
 
     async def _run(self, run_id: UUID | None) -> Generation | None:
         """A path that is busy costs a statement more."""

@@ -18,6 +18,7 @@ from repositories.generation.detail import (
     started_json,
     tokens_json,
     truncated_json,
+    turned_to_json,
 )
 from repositories.generation.row import Kind, nano, to_stop
 from repositories.job.rows import enqueue
@@ -31,10 +32,10 @@ MOST_MESSAGES_WITHOUT_TITLE = 10
 _APPEND = """
 WITH held AS (
   SELECT g.id, g.attempt, g.last_seq, g.ended_at, g.stop_requested_at, g.stop_seen_seq, b.last,
-    g.stop_reason, b.tokens, b.model_key, b.notices,
+    g.stop_reason, b.tokens, b.turned_to, b.notices,
     g.attempt = b.attempt AND g.last_seq = b.previous AND g.ended_at IS NULL AND b.last > b.previous AS taken
-  FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::int[], $6::text[], $7::jsonb[])
-    AS b (id, attempt, previous, last, tokens, model_key, notices)
+  FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::int[], $6::jsonb[], $7::jsonb[])
+    AS b (id, attempt, previous, last, tokens, turned_to, notices)
   JOIN generations g ON g.id = b.id
   ORDER BY g.id FOR NO KEY UPDATE OF g SKIP LOCKED
 ), written AS (
@@ -46,7 +47,8 @@ WITH held AS (
 ), moved AS (
   UPDATE generations g SET last_seq = h.last, produced_tokens = g.produced_tokens + h.tokens,
     first_token_at = coalesce(g.first_token_at, CASE WHEN h.tokens > 0 THEN greatest(now(), g.queued_at) END),
-    model_key = coalesce(h.model_key, g.model_key),
+    model_key = coalesce(h.turned_to->>'model', g.model_key),
+    settings = CASE WHEN h.turned_to IS NULL THEN g.settings ELSE g.settings || h.turned_to END,
     notices = CASE WHEN h.notices IS NULL THEN g.notices ELSE coalesce(g.notices, '[]') || h.notices END
   FROM held h WHERE g.id = h.id AND h.taken
 )
@@ -58,7 +60,7 @@ FROM held
 # One statement, so that a process that is frozen or dies in the middle holds no lock. The conversation is locked before
 # anything else, as a send does it. Where it has changed since the statement's snapshot was taken, others may have queued up
 # behind this run unseen: then nothing is written, and the statement is repeated.
-# A run that was asked to stop does not end COMPLETED: of the two the lock of its row decides which came first.
+# A run that was asked to stop ends STOPPED: of the two the lock of its row decides which came first.
 # Who waits for a run that is stopped before its turn waits for the one before that.
 # Nothing is told of a deleted conversation after its deletion. The end of a run that held a slot calls all who wait for
 # one: storage does not know which models share a line.
@@ -68,7 +70,7 @@ WITH locked AS MATERIALIZED (
   FROM conversations c CROSS JOIN LATERAL (
     SELECT xmin AS version FROM conversations WHERE id = c.id FOR NO KEY UPDATE
   ) now
-  WHERE c.id = $24
+  WHERE c.id = $25
 ), found AS (
   SELECT g.*, (SELECT id FROM generations WHERE id = g.waits_for AND ended_at IS NULL) AS still_ahead
   FROM locked CROSS JOIN LATERAL (
@@ -77,7 +79,7 @@ WITH locked AS MATERIALIZED (
     WHERE id = $1 AND attempt = $2 AND last_seq = $3 AND ended_at IS NULL AND locked.unchanged FOR NO KEY UPDATE
   ) g
 ), run AS (
-  SELECT * FROM found WHERE $7 <> 'COMPLETED' OR stop_requested_at IS NULL
+  SELECT * FROM found WHERE $7 = 'STOPPED' OR stop_requested_at IS NULL
 ), moved_up AS (
   UPDATE generations g SET waits_for = run.still_ahead
   FROM run WHERE g.waits_for = run.id AND g.status = 'QUEUED' AND run.still_ahead IS NOT NULL
@@ -90,7 +92,7 @@ WITH locked AS MATERIALIZED (
     queue_position = NULL, status = $7, finish_reason = $8, error_code = $9, error_retryable = $10,
     error_retry_after = $11, input_tokens = $12, output_tokens = $13, cached_input_tokens = $14, reasoning_tokens = $15,
     usage_source = $16, cost_nano = $17, model_key = coalesce($18, g.model_key), notices = coalesce(g.notices, $19),
-    attempts = $20
+    attempts = $20, handed_over = $24
   FROM run WHERE g.id = run.id
   RETURNING g.id, g.conversation_id, g.owner_id, g.reply_id, g.first_token_at, g.ended_at, g.model_key
 ), reply AS (
@@ -120,7 +122,7 @@ WITH locked AS MATERIALIZED (
     )
 }
   FROM ended, conversation c
-  WHERE $25 AND c.title_source = 'NONE' AND c.deleted_at IS NULL AND c.message_count <= {MOST_MESSAGES_WITHOUT_TITLE}
+  WHERE $26 AND c.title_source = 'NONE' AND c.deleted_at IS NULL AND c.message_count <= {MOST_MESSAGES_WITHOUT_TITLE}
   ON CONFLICT DO NOTHING RETURNING id
 )
 SELECT locked.unchanged, stop.*, (
@@ -173,12 +175,12 @@ async def finish(
 
 
 def _run(run: Append) -> tuple[object, ...]:
-    """With the tokens of its texts, of which each has one at least, the model that it turns to, and what it gives notice of."""
+    """With the tokens of its texts, of which each has one at least, the settings of the model that it turns to, and its notices."""
     tokens = sum(entry.tokens for entry in run.entries if isinstance(entry, NewText))
-    models = [entry.model_key for entry in run.entries if isinstance(entry, NewStart)]
+    starts = [entry for entry in run.entries if isinstance(entry, NewStart)]
     notices = [entry.notice for entry in run.entries if isinstance(entry, NewNotice)]
-    last_model = models[-1] if models else None
-    return run.generation_id, run.attempt, run.previous, run.last, tokens, last_model, notices_json(notices)
+    turned_to = turned_to_json(starts[-1]) if starts else None
+    return run.generation_id, run.attempt, run.previous, run.last, tokens, turned_to, notices_json(notices)
 
 
 def _event(entry: NewEntry) -> tuple[object, ...]:
@@ -209,6 +211,7 @@ def _ending(ending: Ending, cost: Decimal | None) -> tuple[object, ...]:
         ending.status.of_reply().value,
         ending.text,
         ending.reasoning,
+        ending.handed_over,
     )
 
 

@@ -14,7 +14,7 @@ from domain.generation.entity import (
     NoticeCode,
     ProviderAttempt,
 )
-from domain.generation.log import TruncationReason
+from domain.generation.log import NewStart, TruncationReason
 from domain.model import ModelKey, TokenCount
 
 
@@ -36,6 +36,11 @@ def finished_json(ending: Ending) -> str:
 
 def settings_json(settings: GenerationSettings) -> str:
     return json.dumps({name: value for name, value in asdict(settings).items() if value is not None})
+
+
+def turned_to_json(start: NewStart) -> str:
+    """What goes over the settings that the run began with."""
+    return settings_json(GenerationSettings(model=start.model_key, max_output_tokens=start.output_tokens))
 
 
 def notices_json(notices: Sequence[Notice]) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from domain.generation.entity import Generation
+from domain.generation.entity import Generation, NoticeCode
 from domain.generation.log import Claimed
 from domain.world import GenerationId, NodeId
 from repositories.database import Database
@@ -25,9 +25,13 @@ ORDER BY lease_until LIMIT $1
 
 _LEFT_BY = "SELECT id FROM generations WHERE node = $1 AND ended_at IS NULL ORDER BY queued_at, id LIMIT $2"
 
-_TAKE = """
+# Higher than any that its log has told of: each fallback has told of one more than the row has.
+_FALLBACKS = f"""jsonb_path_query_array(notices, '$[*] ? (@.code == "{NoticeCode.MODEL_FALLBACK.value}")')"""
+_NEXT_ATTEMPT = f"attempt + 1 + coalesce(jsonb_array_length({_FALLBACKS}), 0)"
+
+_TAKE = f"""
 WITH taken AS (
-  UPDATE generations SET attempt = attempt + 1, node = $2, lease_until = now() + $3::interval,
+  UPDATE generations SET attempt = {_NEXT_ATTEMPT}, node = $2, lease_until = now() + $3::interval,
     last_seq = last_seq + (first_token_at IS NULL)::int
   WHERE id = $1 AND status = 'RUNNING' AND (lease_until < now() OR ($4 AND node = $2))
   RETURNING *
@@ -40,8 +44,8 @@ SELECT * FROM taken
 """
 
 # Back to the queue it needs no lease to run out, and by the next attempt its former owner is fenced at once.
-_GIVE_BACK = """
-UPDATE generations SET status = 'QUEUED', attempt = attempt + 1, node = NULL, lease_until = NULL, line = NULL,
+_GIVE_BACK = f"""
+UPDATE generations SET status = 'QUEUED', attempt = {_NEXT_ATTEMPT}, node = NULL, lease_until = NULL, line = NULL,
   started_at = NULL, queued_event_at = NULL
 WHERE id = $1 AND attempt = $2 AND status = 'RUNNING' AND first_token_at IS NULL
 """

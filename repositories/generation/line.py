@@ -1,14 +1,18 @@
 """Whose turn it is: those who wait for one model server, over all processes."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
+from domain.generation.entity import Generation
 from domain.generation.log import Claimed, Line
+from domain.model import ModelKey
 from domain.world import NodeId
 from repositories.database import Database, Session
-from repositories.generation.row import Kind, to_claimed
+from repositories.generation.row import Kind, to_claimed, to_generation
 
 MOST_TOLD = 500
 BETWEEN_POSITIONS = timedelta(seconds=1)
+BETWEEN_SIGHTINGS = timedelta(seconds=5)
 
 _ANYBODY = "SELECT EXISTS (SELECT 1 FROM generations WHERE status = 'QUEUED' AND model_key = ANY($1)) AS waits"
 
@@ -108,6 +112,27 @@ _TELL = f"""{_TURNS}, due AS (
 INSERT INTO generation_events (generation_id, seq, at, kind, position)
 SELECT id, seq, statement_timestamp(), $6::smallint, position FROM told
 """
+
+# Sorted, as several processes write the same rows; those of a moment ago are not written again.
+_KNOW = """
+INSERT INTO known_models (key, seen_at) SELECT key, now() FROM unnest($1::text[]) AS k (key) ORDER BY key
+ON CONFLICT (key) DO UPDATE SET seen_at = now() WHERE known_models.seen_at < now() - $2::interval
+"""
+
+_FORSAKEN = """
+SELECT g.* FROM generations g
+WHERE g.status = 'QUEUED' AND g.queued_at < now() - $1::interval
+  AND NOT EXISTS (SELECT 1 FROM known_models k WHERE k.key = g.model_key AND k.seen_at > now() - $1::interval)
+ORDER BY g.queued_at LIMIT $2
+"""
+
+
+async def know(database: Database, models: Sequence[ModelKey]) -> None:
+    await database.execute(_KNOW, models, BETWEEN_SIGHTINGS)
+
+
+async def forsaken(database: Database, unseen: timedelta, limit: int) -> list[Generation]:
+    return [to_generation(row) for row in await database.fetch(_FORSAKEN, unseen, limit)]
 
 
 async def claim(database: Database, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:

@@ -10,11 +10,12 @@ from asyncpg import Record
 
 from domain.generation.entity import Ending, Generation
 from domain.generation.log import Append, Appended, Claimed, Ended, Line, Slice, Stopping, StopRequest, Want
+from domain.model import ModelKey
 from domain.world import GenerationId, NodeId, UserId
 from repositories.database import Database
 from repositories.generation import leases
 from repositories.generation.commit import append, finish
-from repositories.generation.line import claim
+from repositories.generation.line import claim, forsaken, know
 from repositories.generation.row import to_entry, to_generation, to_stop
 
 _READ = """
@@ -37,6 +38,8 @@ WITH run AS (
     stop_seen_seq = CASE WHEN $3::int IS NOT NULL THEN least(greatest($3, 0), run.last_seq) END
   FROM run WHERE g.id = run.id AND run.ended_at IS NULL AND run.stop_requested_at IS NULL
   RETURNING g.id
+), let_be AS (
+  UPDATE generations g SET handed_over = false FROM run WHERE g.id = run.id AND run.handed_over
 )
 SELECT run.*, asked.id IS NULL AS already FROM run LEFT JOIN asked ON true
 """
@@ -95,6 +98,12 @@ class SqlTokenLog:
 
     async def claim(self, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:
         return await claim(self._database, node, lease, line, limit)
+
+    async def know(self, models: Sequence[ModelKey]) -> None:
+        await know(self._database, models)
+
+    async def forsaken(self, unseen: timedelta, limit: int) -> list[Generation]:
+        return await forsaken(self._database, unseen, limit)
 
 
 def _slice(events: Sequence[Record]) -> Slice:

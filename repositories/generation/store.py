@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.generation.entity import Generation
+from domain.model import ModelKey
 from domain.world import GenerationId, UserId
 from repositories.database import Database
 from repositories.generation.row import to_generation
@@ -20,6 +21,16 @@ SELECT g.* FROM generations g JOIN conversations c ON c.id = g.conversation_id A
 WHERE g.owner_id = $1 AND g.ended_at IS NULL
 ORDER BY g.queued_at, g.id LIMIT $2
 """
+
+_HANDED_OVER = """
+SELECT g.* FROM generations g
+JOIN messages m ON m.id = g.reply_id AND m.generation_id = g.id AND m.child_count = 0
+JOIN conversations c ON c.id = g.conversation_id AND c.deleted_at IS NULL
+WHERE g.handed_over AND g.model_key = ANY($1) AND g.ended_at > now() - $2::interval
+ORDER BY g.ended_at LIMIT $3
+"""
+
+_LET_BE = "UPDATE generations SET handed_over = false WHERE id = $1"
 
 # The end stays: who comes late is told of it, and by the stored reply of all before it.
 # By ctid, as events never change: the planner, which takes any limit for a tenth of the table, would read all of it.
@@ -49,6 +60,12 @@ class SqlGenerations:
 
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         return [to_generation(row) for row in await self._database.fetch(_UNFINISHED, owner, limit)]
+
+    async def handed_over(self, models: Sequence[ModelKey], within: timedelta, limit: int) -> list[Generation]:
+        return [to_generation(row) for row in await self._database.fetch(_HANDED_OVER, models, within, limit)]
+
+    async def let_be(self, generation_id: GenerationId) -> None:
+        await self._database.execute(_LET_BE, generation_id)
 
     async def compact(self, older_than: timedelta, limit: int) -> int:
         """In commits of a few runs each: a run may have thousands of entries."""

@@ -35,7 +35,7 @@ class Failures:
         return [self.payload(error) for error in errors]
 
     def payload(self, error: GraphQLError) -> ErrorPayload:
-        cause = _cause(error)
+        cause = cause_of(error)
         if isinstance(cause, GraphQLError):
             return self._graphql_payload(error, cause)
         return with_place(self.exception_payload(cause), error)
@@ -60,7 +60,7 @@ class Failures:
         return error_payload(Code.INTERNAL, "Internal error. Quote errorId.", errorId=error_id)
 
 
-def _cause(error: GraphQLError) -> Exception:
+def cause_of(error: GraphQLError) -> Exception:
     cause: Exception = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error

@@ -16,11 +16,12 @@ from graphql import (
     execute_subscription_event,
 )
 
+from domain.errors import Gone
 from server.graphql.body import GraphQLRequest
 from server.graphql.documents import Document
 from server.graphql.errors import ClientLeft, Code, ErrorPayload, RequestError, error_payload
 from server.graphql.extensions import Extensions
-from server.graphql.failures import Failures
+from server.graphql.failures import Failures, cause_of
 from server.graphql.plain import PlainEvents
 from server.graphql.turns import Turns
 
@@ -59,7 +60,9 @@ class Operation:
             try:
                 async for event in source:
                     data = plain.answer(event)
-                    await deliver(_encode_payload({"data": data}) if data is not None else await self._event(event))
+                    payload = _encode_payload({"data": data}) if data is not None else await self._event(event)
+                    if payload is not None:
+                        await deliver(payload)
                     await turn.give_way()
             except (ClientLeft, RequestError):
                 raise
@@ -80,14 +83,14 @@ class Operation:
             raise RequestError(Failures().payloads(source.errors or ()), about_document=True)
         return source
 
-    async def _event(self, event: object) -> bytes:
+    async def _event(self, event: object) -> bytes | None:
+        """None: what it tells of was deleted meanwhile, and the stream will say so, or end."""
         executor = self.executor.build_per_event_executor(event)
         # A stream may live for days: what a loader has cached must not outlive the event.
         executor.context_value = self.make_context()
         result = execute_subscription_event(executor)
-        if isinstance(result, ExecutionResult):
-            return _encode(result)
-        return _encode(await self._in_time(lambda: result))
+        told = result if isinstance(result, ExecutionResult) else await self._in_time(lambda: result)
+        return None if _is_gone(told) else _encode(told)
 
     async def _in_time(self, execute: Callable[[], object]) -> ExecutionResult | ErrorPayload:
         """What resolvers raise ends up in the result, so the TimeoutError is the deadline's own."""
@@ -106,6 +109,11 @@ class Operation:
 
     def _around(self) -> AbstractAsyncContextManager[None]:
         return self.extensions.around(self.request, self.document, self.executor.context_value)
+
+
+def _is_gone(result: ExecutionResult | ErrorPayload) -> bool:
+    errors = result.errors if isinstance(result, ExecutionResult) else None
+    return any(isinstance(cause_of(error), Gone) for error in errors or ())
 
 
 def _encode(result: ExecutionResult | ErrorPayload) -> bytes:

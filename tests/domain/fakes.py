@@ -120,6 +120,7 @@ class FakeLog:
     lost_answers: bool = False
     locked: set[GenerationId] = field(default_factory=set)
     given_back: set[GenerationId] = field(default_factory=set)
+    known: set[ModelKey] = field(default_factory=set)
     poison: str | None = None
     kept_after: int = 0
 
@@ -163,7 +164,7 @@ class FakeLog:
         run = self.runs[generation.id]
         if run.ended_at or run.attempt != generation.attempt or run.last_seq != previous:
             return Ended()
-        if ending.status is GenerationStatus.COMPLETED and run.id in self.stop_requests:
+        if ending.status is not GenerationStatus.STOPPED and run.id in self.stop_requests:
             return Ended(stop=self.stop_requests[run.id])
         entries, seq = self.entries[run.id], previous
         if cut_to is not None:
@@ -205,7 +206,8 @@ class FakeLog:
         self.given_back.add(generation.id)
 
     async def claim(self, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:
-        waiting = [run for run in self.runs.values() if run.status is GenerationStatus.QUEUED]
+        queued = [run for run in self.runs.values() if run.status is GenerationStatus.QUEUED]
+        waiting = [run for run in queued if run.model_key in line.models]
         free = limit if line.capacity is None else line.capacity - self._running()
         turn = [run for run in waiting if run.id in self.stop_requests][:limit] or waiting[: max(free, 0)]
         return [
@@ -223,11 +225,24 @@ class FakeLog:
         self.runs[run.id] = run
         return run
 
+    async def know(self, models: Sequence[ModelKey]) -> None:
+        self.known.update(models)
+
+    async def forsaken(self, unseen: timedelta, limit: int) -> list[Generation]:
+        waiting = [run for run in self.runs.values() if run.status is GenerationStatus.QUEUED]
+        return [run for run in waiting if run.model_key not in self.known][:limit]
+
     async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]:
         return {key: self.runs[key] for key in ids if key in self.runs and self.runs[key].owner_id == owner}
 
     async def compact(self, older_than: timedelta, limit: int) -> int:
         return 0
+
+    async def handed_over(self, models: Sequence[ModelKey], within: timedelta, limit: int) -> list[Generation]:
+        return []
+
+    async def let_be(self, generation_id: GenerationId) -> None:
+        return None
 
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         return [run for run in self.runs.values() if run.ended_at is None and run.owner_id == owner][:limit]

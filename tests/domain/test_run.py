@@ -146,6 +146,27 @@ class StoppedAtItsEnd(FakeLog):
         return await super().finish(generation, ending, cost, previous=previous, cut_to=cut_to)
 
 
+async def test_a_stop_that_was_recorded_before_the_end_is_committed_is_what_the_run_ends_by(
+    stage: Stage, log: FakeLog
+) -> None:
+    first, second = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.02, first.set)
+    asyncio.get_running_loop().call_later(0.04, second.set)
+    stopped = {GENERATION: StopRequest(2)}
+    model = FakeModel(
+        [*words("seen "), first, *words("unseen"), second, lambda: log.stop_requests.update(stopped), DONE]
+    )
+    entries = await stage.play(model)
+    ending = log.endings[GENERATION]
+    assert (ending.status, ending.finish_reason, ending.text) == (
+        GenerationStatus.STOPPED,
+        FinishReason.USER_STOP,
+        "seen ",
+    )
+    assert [entry.length for entry in entries if isinstance(entry, TextTruncated)] == [5]
+    assert log.runs[GENERATION].usage == Usage(11, 2, UsageSource.ESTIMATED)
+
+
 async def test_a_run_that_takes_too_long_ends_timed_out_with_its_text(stage: Stage, log: FakeLog) -> None:
     await stage.run(FakeModel([*words("slow"), asyncio.Event()]), total=timedelta(milliseconds=30)).play()
     ending = log.endings[GENERATION]

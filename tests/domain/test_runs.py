@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import ServerDraining
-from domain.generation.entity import FinishReason, GenerationStatus
+from domain.errors import GenerationErrorCode, ServerDraining
+from domain.generation.entity import FinishReason, GenerationError, GenerationStatus
 from domain.generation.log import Append, GenerationStarted, Line, NewText, StopRequest
 from domain.generation.run import RunPolicy
 from domain.generation.runs import Contact, Node, Runs
-from domain.model import LanguageModel, Models, Usage, UsageSource
+from domain.model import LanguageModel, ModelKey, Models, Usage, UsageSource
 from tests.domain.fakes import (
     DONE,
     NODE,
@@ -39,6 +39,7 @@ def runs_on(
     capacity: int | None = None,
     gone: bool = False,
     too_large: bool = False,
+    node: Node = QUICK,
 ) -> Runs:
     models = Models([a_model()], OneServer(server))
     line = Line("here", (a_model().key,), capacity)
@@ -49,7 +50,7 @@ def runs_on(
         models=models,
         preparation=SameOrder(models, gone=gone, too_large=too_large),
         world=FakeWorld(),
-        node=replace(QUICK, lines=(line,)),
+        node=replace(node, lines=(line,)),
         policy=RunPolicy(),
     )
 
@@ -62,6 +63,15 @@ async def test_runs_left_by_a_dead_process_end_interrupted_with_what_was_shown(s
     assert (ending.status, ending.finish_reason) == (GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST)
     assert ending.text == "shown text"
     assert ending.usage == Usage(11, 0, UsageSource.PARTIAL)
+
+
+async def test_a_run_left_by_a_dead_process_that_was_asked_to_stop_ends_stopped(stage: Stage, log: FakeLog) -> None:
+    generation = log.begin(a_generation())
+    await log.append([Append(generation.id, 1, 1, (NewText("shown ", 0), NewText("text", 6)))])
+    log.stop_requests[GENERATION] = StopRequest(2)
+    async with runs_on(stage, log, FakeModel()).serving():
+        ending = log.endings[GENERATION]
+    assert (ending.status, ending.text, ending.error) == (GenerationStatus.STOPPED, "shown ", None)
 
 
 async def test_a_run_that_had_delivered_nothing_starts_over(stage: Stage, log: FakeLog) -> None:
@@ -107,19 +117,39 @@ async def test_a_queued_run_is_stopped_without_a_turn(stage: Stage, log: FakeLog
 @pytest.mark.parametrize(
     ("trouble", "status", "reason"),
     [
-        ({"gone": True}, GenerationStatus.STOPPED, FinishReason.CANCELLED),
-        ({"too_large": True}, GenerationStatus.FAILED, FinishReason.ERROR),
+        ("gone", GenerationStatus.STOPPED, FinishReason.CANCELLED),
+        ("too_large", GenerationStatus.FAILED, FinishReason.ERROR),
     ],
 )
 async def test_a_queued_run_that_cannot_be_prepared_ends_typed(
-    stage: Stage, log: FakeLog, trouble: dict[str, bool], status: GenerationStatus, reason: FinishReason
+    stage: Stage, log: FakeLog, trouble: str, status: GenerationStatus, reason: FinishReason
 ) -> None:
-    runs = runs_on(stage, log, FakeModel(), capacity=1, **trouble)
+    runs = runs_on(stage, log, FakeModel(), capacity=1, gone=trouble == "gone", too_large=trouble == "too_large")
     async with runs.serving():
         log.begin(replace(a_generation(), status=GenerationStatus.QUEUED, last_seq=0))
         runs.call_next()
         await _until(lambda: GENERATION in log.endings)
     assert (log.endings[GENERATION].status, log.endings[GENERATION].finish_reason) == (status, reason)
+
+
+async def test_a_queued_run_whose_model_nobody_knows_any_more_ends_typed(stage: Stage, log: FakeLog) -> None:
+    runs = runs_on(stage, log, FakeModel([*words("no"), DONE]), node=replace(QUICK, lease=timedelta(milliseconds=30)))
+    async with runs.serving():
+        log.begin(replace(a_generation(), status=GenerationStatus.QUEUED, model_key=ModelKey("left"), last_seq=0))
+        await _until(lambda: GENERATION in log.endings)
+    ending = log.endings[GENERATION]
+    assert (ending.status, ending.error) == (
+        GenerationStatus.FAILED,
+        GenerationError(GenerationErrorCode.MODEL_UNREACHABLE, retryable=False),
+    )
+
+
+async def test_an_abandoned_run_of_a_model_that_is_not_known_here_goes_back_to_the_queue(
+    stage: Stage, log: FakeLog
+) -> None:
+    log.begin(replace(a_generation(), model_key=ModelKey("elsewhere")))
+    async with runs_on(stage, log, FakeModel()).serving():
+        assert (log.given_back, log.endings) == ({GENERATION}, {})
 
 
 async def test_leaving_lets_short_answers_finish(stage: Stage, log: FakeLog) -> None:

@@ -13,7 +13,7 @@ from domain.errors import BadPage
 from domain.generation.entity import GenerationSettings
 from domain.model import ModelKey, Usage, UsageSource
 from domain.page import PageArgs, cursor_of, open_cursor, page_args, page_of
-from domain.text import cut, excerpt, units
+from domain.text import cut, excerpt, is_blank, units
 from domain.world import RealWorld, uuid7
 from tests.domain.fakes import NOW, a_model
 
@@ -31,6 +31,14 @@ def test_a_cut_is_the_longest_beginning_that_splits_no_pair(text: str, limit: in
     assert text.startswith(kept)
     assert units(kept) <= limit
     assert kept == text or units(text[: len(kept) + 1]) > limit
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \t\n", "\u00a0\u2028\u2029\u3000", "\u200b\ufeff", "\x07", "\u115f\u1160", "\u2800", "\u3164\uffa0"]
+)
+def test_what_nobody_can_see_is_blank_and_a_dot_in_it_is_not(text: str) -> None:
+    assert is_blank(text)
+    assert not is_blank(f"{text}.{text}")
 
 
 def test_an_excerpt_is_one_line() -> None:

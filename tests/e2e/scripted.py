@@ -36,6 +36,15 @@ capabilities = ["STREAMING", "CONTINUE"]
 input_price_per_million = 0.5
 output_price_per_million = 1
 
+# It cannot go on from a text.
+[[models]]
+key = "whole"
+server = "scripted"
+name = "scripted"
+context_window = 8192
+input_price_per_million = 0.5
+output_price_per_million = 1
+
 [[models]]
 key = "nowhere"
 server = "nowhere"

@@ -104,9 +104,24 @@ async def test_sigterm_lets_an_answer_end_within_the_grace(served: Served) -> No
     assert (events[-1].status, len(played(events).split())) == ("COMPLETED", 25)
 
 
-async def test_sigterm_interrupts_an_answer_that_outlasts_the_grace_and_keeps_its_text(served: Served) -> None:
+async def test_sigterm_interrupts_an_answer_that_outlasts_the_grace_and_another_process_goes_on_with_it(
+    served: Served, served_elsewhere: Served
+) -> None:
     async with served.client() as client:
         sent = await client.send(LONG)
+        seen = await _seen_to_the_end(served, client.follow_ws(sent.generation))
+        assert await asyncio.to_thread(served.wait) == 0
+    assert seen[-1].status == "INTERRUPTED"
+    async with served_elsewhere.client() as client, asyncio.timeout(30):
+        while len(text := (await client.path(sent.conversation))[-1][2]) == len(played(seen)):
+            await asyncio.sleep(0.05)
+        assert [event async for event in client.follow_ws(sent.generation)][:-1] == seen[:-1]
+    assert text.startswith(played(seen))
+
+
+async def test_sigterm_interrupts_an_answer_that_nobody_can_go_on_with_and_keeps_its_text(served: Served) -> None:
+    async with served.client() as client:
+        sent = await client.send(LONG, model="whole")
         seen = await _seen_to_the_end(served, client.follow_ws(sent.generation))
         assert await asyncio.to_thread(served.wait) == 0
     assert seen[-1].status == "INTERRUPTED"
@@ -116,7 +131,7 @@ async def test_sigterm_interrupts_an_answer_that_outlasts_the_grace_and_keeps_it
 
 async def test_sigterm_lets_event_streams_see_the_end_too(served: Served) -> None:
     async with served.client() as client:
-        sent = await client.send(LONG)
+        sent = await client.send(LONG, model="whole")
         seen = await _seen_to_the_end(served, client.follow_sse(sent.generation))
         assert await asyncio.to_thread(served.wait) == 0
     log = served.output

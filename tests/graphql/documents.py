@@ -46,6 +46,24 @@ mutation Send($input: SendMessageInput!) {{
 }}
 """
 
+EDIT = f"""
+mutation Edit($input: EditMessageInput!) {{
+  editMessage(input: $input) {{
+    {_refusals(*_ANSWERED, "ModelUnavailable")}
+    {STARTED}
+  }}
+}}
+"""
+
+REGENERATE = f"""
+mutation Regenerate($input: RegenerateReplyInput!) {{
+  regenerateReply(input: $input) {{
+    {_refusals(*_ANSWERED, "ModelUnavailable")}
+    {STARTED}
+  }}
+}}
+"""
+
 CONTINUE = f"""
 mutation Continue($input: ContinueReplyInput!) {{
   continueReply(input: $input) {{

@@ -16,10 +16,12 @@ from litestar import Litestar
 from tests.graphql.documents import (
     CONTINUE,
     CREATE,
+    EDIT,
     FOLLOW,
     FORK,
     MARK_READ,
     RATE,
+    REGENERATE,
     SELECT,
     SEND,
     SET_STATE,
@@ -109,6 +111,14 @@ class FrontEnd:
         assert sent["__typename"] == "SendMessageSuccess", sent
         await self.followed(sent["generation"]["id"])
         return sent
+
+    async def edit(self, message: str, text: str, **input: object) -> dict[str, Any]:
+        given = {"message": message, "text": text, "idempotencyKey": str(uuid4()), **input}
+        return dict((await self.ask(EDIT, input=given))["editMessage"])
+
+    async def regenerate(self, reply: str, **input: object) -> dict[str, Any]:
+        given = {"reply": reply, "idempotencyKey": str(uuid4()), **input}
+        return dict((await self.ask(REGENERATE, input=given))["regenerateReply"])
 
     async def go_on(self, reply: str, **input: object) -> dict[str, Any]:
         """continueReply, likewise."""

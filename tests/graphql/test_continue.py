@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 
+from repositories.database import open_database
 from server.compose import Gus
 from server.models_file import Catalogue
 from server.settings import Settings
@@ -99,6 +100,9 @@ async def test_a_reply_whose_process_was_lost_goes_on(
         ada = FrontEnd(served(gus, built), await new_user(gus, "Ada", can_manage=False))
         sent = await ada.send(script(words=9, after=3, fault="hang_between", times=1))
         await ada.heard(sent["generation"]["id"])
+    async with open_database(database_url, 2) as database:
+        # As by kill -9: nobody was told to go on.
+        await database.execute("UPDATE generations SET handed_over = false")
     async with process(database_url, settings, catalogue) as gus:
         ada = ada.at(served(gus, built))
         lost = await reply_of(ada, sent)

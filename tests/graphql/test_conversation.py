@@ -4,8 +4,9 @@ from typing import Any
 
 from domain.world import RealWorld
 from repositories.conversation.store import SqlConversations
+from resolvers.node import uuid_of
 from server.compose import Gus
-from tests.graphql.documents import DELETE, FOLLOW
+from tests.graphql.documents import DELETE, FOLLOW, VIEWER_EVENTS
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.graphql.rows import contents, counts, unchanged
@@ -169,3 +170,28 @@ async def test_the_stream_of_a_deleted_conversation_completes_without_an_end(ada
         await deleted(ada, sent["conversation"]["id"])
         assert [event async for event in stream] == []
     assert await ada.stream_refused(FOLLOW, generation=sent["generation"]["id"]) == ["NOT_FOUND"]
+
+
+async def test_what_a_run_does_between_the_deletion_and_its_stop_is_no_error_of_its_stream(
+    ada: FrontEnd, gus: Gus
+) -> None:
+    sent = await ada.send(script(words=9, after=3, fault="hang_between"))
+    before = await ada.heard(sent["generation"]["id"])
+    told = "subscription($id: ID!, $after: Int!) {generationEvents(generation: $id, after: $after) {generation {id}}}"
+    async with ada.watching(told, id=sent["generation"]["id"], after=before[-1]["seq"] - 1) as stream:
+        await anext(stream)
+        await gus.database.execute("UPDATE conversations SET deleted_at = now()")
+        await gus.database.execute("UPDATE generations SET stop_requested_at = now()")
+        assert [event async for event in stream] == []
+
+
+async def test_the_sidebar_hears_nothing_of_a_conversation_that_is_gone(ada: FrontEnd, gus: Gus) -> None:
+    async with ada.watching(VIEWER_EVENTS) as events:
+        assert (await anext(events))["__typename"] == "ViewerSnapshot"
+        gone, kept = [(await ada.create())["conversation"]["id"] for _ in range(2)]
+        assert {(await anext(events))["conversation"]["id"] for _ in range(2)} == {gone, kept}
+        await gus.database.execute(
+            "UPDATE conversations SET deleted_at = now() WHERE id = $1", uuid_of("Conversation", gone)
+        )
+        await gus.database.execute("UPDATE conversation_events SET seq = seq + 1, at = now()")
+        assert (await anext(events))["conversation"]["id"] == kept

@@ -41,7 +41,20 @@ async def test_a_fallback_answers_and_everybody_is_told(ada: FrontEnd, model_ser
     ]
     assert tries(run) == [("shaky", "backed", "SERVER_ERROR", 503), ("steady", "spare", "ANSWERED", None)]
     assert run["attempts"][0]["endedAt"] <= run["attempts"][1]["startedAt"]
+    assert run["settings"] == {"model": {"key": "spare"}}
     assert run["cost"] == "0.00037"  # 1000 x 0.25 + 4 x 30 USD for a million
+
+
+async def test_the_settings_are_those_of_the_model_that_answered(ada: FrontEnd, model_server: ModelServer) -> None:
+    settings = {"model": "backed", "maxOutputTokens": 3_000, "temperature": 0.5}
+    sent = await ada.said(script(words=1, fault="error_500", times=1), settings=settings)
+    assert (sent["generation"]["settings"]["maxOutputTokens"], model_server.seen[1].body["max_tokens"]) == (
+        3_000,
+        2_048,
+    )
+    query = "query($id: ID!) {generation(id: $id) {settings {model {key} maxOutputTokens temperature}}}"
+    run = (await ada.ask(query, id=sent["generation"]["id"]))["generation"]
+    assert run["settings"] == {"model": {"key": "spare"}, "maxOutputTokens": 2_048, "temperature": 0.5}
 
 
 async def test_the_log_tells_of_a_fallback_before_its_first_word(ada: FrontEnd) -> None:

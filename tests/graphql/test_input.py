@@ -63,7 +63,7 @@ async def test_a_text_of_the_greatest_length_can_be_sent_unless_it_is_too_large_
 
 
 async def test_a_text_in_which_nothing_can_be_seen_is_empty(ada: FrontEnd) -> None:
-    for text in ("", " \t\n", "\u00a0\u3000", "\u200b\u2060\ufeff", "\u202e\u200d"):
+    for text in ("", " \t\n", "\u00a0\u3000", "\u200b\u2060\ufeff", "\u202e\u200d", "\u2800", "\u3164"):
         refused = await ada.send(text)
         assert [(problem["rule"], problem["path"]) for problem in refused["problems"]] == [("EMPTY", ["input", "text"])]
     # The last two: an emoji that is newer than Python's tables, an icon of a font.

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import strawberry
+
 from server.compose import Gus
+from server.models_file import Catalogue
+from server.settings import Settings
 from tests.graphql.asked import told
 from tests.graphql.front_end import FrontEnd, here, script
+from tests.graphql.process import new_user, process, served
 from tests.graphql.rows import counts
 from tests.model_server import ModelServer
 
@@ -128,6 +133,19 @@ async def test_a_deleted_conversations_runs_leave_the_queue(ada: FrontEnd, gus: 
     ended = await gus.database.fetch("SELECT finish_reason FROM generations WHERE status = 'STOPPED'")
     assert [row["finish_reason"] for row in ended] == ["CANCELLED"] * 2
     assert (await counts(gus.database))["generations"] == 3
+
+
+async def test_what_waits_for_a_model_that_has_left_every_configuration_fails_and_says_so(
+    database_url: str, settings: Settings, catalogue: Catalogue, built: strawberry.Schema
+) -> None:
+    async with process(database_url, settings.model_copy(update={"lease_seconds": 1}), catalogue) as gus:
+        ada = FrontEnd(served(gus, built), await new_user(gus, "Ada", can_manage=False))
+        await started(ada, await ada.send(HANGS, **SCARCE))
+        waiting = await ada.send(script(words=1), **SCARCE)
+        left = "UPDATE generations SET model_key = 'left', queued_at = now() - interval '2 minutes' WHERE status = 'QUEUED'"
+        await gus.database.execute(left)
+        end = (await ada.followed(waiting["generation"]["id"]))[-1]
+    assert (end["status"], end["error"]["code"], end["error"]["retryable"]) == ("FAILED", "MODEL_UNREACHABLE", False)
 
 
 async def test_a_continuation_waits_for_its_turn_and_keeps_the_text(ada: FrontEnd, model_server: ModelServer) -> None:

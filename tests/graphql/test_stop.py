@@ -1,5 +1,9 @@
 """stopGeneration."""
 
+import asyncio
+
+import pytest
+
 from server.compose import Gus
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
@@ -48,6 +52,20 @@ async def test_a_stop_takes_back_what_the_user_has_not_seen(ada: FrontEnd) -> No
     run = (await ada.ask(RUN, id=generation))["generation"]
     # What the model produced is what it costs.
     assert (run["reply"]["text"], run["usage"]["outputTokens"]) == (seen["text"], 3)
+
+
+@pytest.mark.parametrize("rounds", [50, pytest.param(1_000, marks=pytest.mark.prove)])
+async def test_a_stop_comes_after_the_end_or_the_run_ends_stopped(ada: FrontEnd, rounds: int) -> None:
+    async def round_(number: int) -> tuple[bool, str]:
+        generation = (await ada.send(script(words=4, delay_ms=3)))["generation"]["id"]
+        await asyncio.sleep(0.0005 * (number % 50))
+        already = (await ada.stop(generation))["alreadyEnded"]
+        return already, (await ada.followed(generation))[-1]["status"]
+
+    found = set[tuple[bool, str]]()
+    for start in range(0, rounds, 10):
+        found |= set(await asyncio.gather(*map(round_, range(start, start + 10))))
+    assert found <= {(True, "COMPLETED"), (False, "STOPPED")}
 
 
 async def test_a_stop_before_anything_was_seen_keeps_nothing_and_one_from_the_future_keeps_all(ada: FrontEnd) -> None:

@@ -1,5 +1,6 @@
 """Two processes on one database: what one does is seen, followed and stopped through the other."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
@@ -123,6 +124,22 @@ async def test_a_branch_that_one_selects_is_shown_by_the_other(ada: FrontEnd, th
         assert (await anext(events))["activeLeaf"] == {"id": beside["reply"]["id"]}
 
 
+async def test_fifty_answers_at_once_through_both_are_fifty_siblings(ada: FrontEnd, there: FrontEnd) -> None:
+    first = await ada.said("One")
+    started = await asyncio.gather(
+        *(front_end.regenerate(first["reply"]["id"]) for front_end in (ada, there) for _ in range(25))
+    )
+    await asyncio.gather(*(ada.followed(one["generation"]["id"]) for one in started))
+    assert sorted(one["reply"]["siblingIndex"] for one in started) == list(range(2, 52))
+    query = (
+        "query($id: ID!) {message(id: $id) {childCount children(first: 100) {nodes {siblingIndex status leaf {id}}}}}"
+    )
+    asked = (await there.ask(query, id=first["userMessage"]["id"]))["message"]
+    assert asked["childCount"] == 51
+    assert [reply["siblingIndex"] for reply in asked["children"]["nodes"]] == list(range(1, 52))
+    assert {reply["status"] for reply in asked["children"]["nodes"]} == {"COMPLETE"}
+
+
 async def test_the_sidebar_hears_of_the_other(ada: FrontEnd, there: FrontEnd) -> None:
     async with there.watching(VIEWER_EVENTS) as events:
         assert (await anext(events))["__typename"] == "ViewerSnapshot"
@@ -142,11 +159,58 @@ async def test_a_reply_that_one_began_goes_on_in_the_other(
     assert end["reply"]["text"] == "".join(seen.text for seen in model_server.seen)
 
 
+async def test_what_a_leaving_process_has_begun_is_gone_on_with_once_by_one_of_the_others(
+    ada: FrontEnd,
+    gus: Gus,
+    there: FrontEnd,
+    model_server: ModelServer,
+    database_url: str,
+    settings: Settings,
+    catalogue: Catalogue,
+) -> None:
+    async with process(database_url, settings, catalogue):
+        sent = await ada.send(script(words=9, after=3, fault="hang_between", times=1), settings={"temperature": 0.5})
+        await ada.heard(sent["generation"]["id"])
+        async with there.watching(CONVERSATION_EVENTS, **here(sent), after=3) as events:
+            await gus.runs.drain()
+            told = [await anext(events) for _ in range(3)]
+    assert [event["__typename"] for event in told] == ["ReplyFinished", "ReplyStarted", "ReplyFinished"]
+    assert (await there.followed(sent["generation"]["id"]))[-1]["status"] == "INTERRUPTED"
+    query = "query($id: ID!) {message(id: $id) {text generation {trigger status model {key} settings {temperature}}}}"
+    reply = (await there.ask(query, id=sent["reply"]["id"]))["message"]
+    assert reply["text"] == "".join(seen.text for seen in model_server.seen)
+    assert reply["generation"] == {
+        "trigger": "CONTINUE",
+        "status": "COMPLETED",
+        "model": {"key": "scripted"},
+        "settings": {"temperature": 0.5},
+    }
+    assert ((await counts(gus.database))["generations"], len(model_server.seen)) == (2, 2)
+
+
+async def test_what_is_gone_on_with_does_not_change_what_is_shown(
+    ada: FrontEnd, gus: Gus, there: FrontEnd, model_server: ModelServer
+) -> None:
+    sent = await ada.send(script(words=9, after=3, fault="hang_between", times=1))
+    await ada.heard(sent["generation"]["id"])
+    beside = await ada.send(script(words=1), **here(sent), onBusy="BRANCH")
+    await ada.followed(beside["generation"]["id"])
+    async with there.watching(CONVERSATION_EVENTS, **here(sent), after=7) as events:
+        await gus.runs.drain()
+        while (await anext(events))["__typename"] != "ReplyStarted":
+            continue
+    conversation = await there.ask(
+        "query($id: ID!) {conversation(id: $id) {activeLeaf {id}}}", id=sent["conversation"]["id"]
+    )
+    assert conversation["conversation"]["activeLeaf"] == {"id": beside["reply"]["id"]}
+
+
 async def test_what_a_leaving_process_has_not_begun_to_answer_is_answered_by_the_other(
     ada: FrontEnd, gus: Gus, there: FrontEnd, model_server: ModelServer
 ) -> None:
     silent = await ada.send(script(words=2, fault="hang_first", times=1))
-    speaking = await ada.send(HANGS)
+    # Of a model that cannot go on.
+    speaking = await ada.send(HANGS, settings={"model": "whole"})
     await ada.heard(speaking["generation"]["id"])
     await gus.runs.drain()
     events = await there.followed(silent["generation"]["id"])

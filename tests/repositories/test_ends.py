@@ -14,6 +14,7 @@ from domain.generation.log import Ended, StopRequest
 from repositories.database import open_database
 from tests.repositories.story import LEASE, NODE, Story, draft, draft_of_reply, new_generation, somebody_waits
 
+OF_ENDS = set(GenerationStatus) - {GenerationStatus.QUEUED, GenerationStatus.RUNNING}
 COMPLETED = Ending(GenerationStatus.COMPLETED, FinishReason.STOP, "A tree")
 
 
@@ -22,11 +23,15 @@ async def run(story: Story) -> Generation:
     return await story.run((await story.conversation()).id)
 
 
-async def test_a_run_that_was_asked_to_stop_does_not_complete(story: Story, run: Generation) -> None:
+@pytest.mark.parametrize("status", sorted(OF_ENDS - {GenerationStatus.STOPPED}, key=str))
+async def test_a_run_that_was_asked_to_stop_ends_in_no_other_way(
+    story: Story, run: Generation, status: GenerationStatus
+) -> None:
     run = await story.write(run, "Tree", "s")
     await story.log.ask_to_stop(story.owner, run.id, StopRequest(2, FinishReason.INTERRUPT))
     stop = StopRequest(2, FinishReason.INTERRUPT)
-    assert await story.log.finish(run, COMPLETED, None, previous=3, cut_to=None) == Ended(stop=stop)
+    end = replace(COMPLETED, status=status)
+    assert await story.log.finish(run, end, None, previous=3, cut_to=None) == Ended(stop=stop)
     assert await story.generation(run.id) == run
     stopped = replace(COMPLETED, status=GenerationStatus.STOPPED, finish_reason=FinishReason.INTERRUPT)
     assert await story.log.finish(run, stopped, None, previous=3, cut_to=4) == Ended()

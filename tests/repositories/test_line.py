@@ -353,3 +353,25 @@ async def a_second_passes(story: Story) -> None:
 
 def ids(runs: list[Generation]) -> list[GenerationId]:
     return [run.id for run in runs]
+
+
+async def test_a_run_is_forsaken_when_no_process_has_known_its_model_for_a_while(story: Story) -> None:
+    a_minute, left = timedelta(minutes=1), ModelKey("left")
+    runs = [await queued(story, model_key=key) for key in (LLAMA, left, left)]
+    await story.log.know([LLAMA, left])
+    await story.database.execute("UPDATE generations SET queued_at = now() - interval '2 minutes'")
+    assert await story.log.forsaken(a_minute, 100) == []
+    await story.database.execute("UPDATE known_models SET seen_at = now() - interval '2 minutes'")
+    await story.log.know([LLAMA])
+    await story.database.execute("UPDATE generations SET queued_at = now() WHERE id = $1", runs[2].id)
+    assert [run.id for run in await story.log.forsaken(a_minute, 100)] == [runs[1].id]
+
+
+async def test_of_a_claim_and_the_end_of_a_forsaken_run_one_takes_effect(story: Story) -> None:
+    for _ in range(20):
+        run = await queued(story)
+        claimed, _ = await asyncio.gather(claim(story), story.end(run, ""))
+        kinds = [type(entry) for entry in await read_all(story.log, run.id)]
+        assert kinds == ([GenerationStarted] if claimed else [GenerationFinished])
+        if claimed:
+            await story.finish(claimed[0], "")

@@ -190,11 +190,12 @@ async def test_a_live_reply_is_filtered_by_its_live_status(story: Story, run: Ge
 
 
 async def test_what_is_no_text_is_appended_in_its_place(story: Story, run: Generation) -> None:
-    fallback, start = NewNotice(FALLBACK), NewStart(2, ModelKey("other"))
+    fallback, start = NewNotice(FALLBACK), NewStart(2, ModelKey("other"), 99)
     found = await story.log.append([Append(run.id, 1, 1, (fallback, start))])
     assert found[run.id].last_seq == 3
     turned = await story.generation(run.id)
-    assert turned == replace(run, model_key=ModelKey("other"), notices=(FALLBACK,), last_seq=3)
+    settings = replace(run.settings, model=ModelKey("other"), max_output_tokens=99)
+    assert turned == replace(run, model_key=ModelKey("other"), settings=settings, notices=(FALLBACK,), last_seq=3)
     await story.log.append([Append(run.id, 1, 3, (NewText("A", 0, tokens=2), fallback, NewText(" tree", 1)))])
     at = [entry.at for entry in await read_all(story.log, run.id)]
     assert (await read_all(story.log, run.id))[1:] == [
@@ -229,7 +230,7 @@ async def test_the_end_is_written_whole(story: Story, run: Generation, statement
 
 
 async def test_an_end_that_names_no_model_leaves_it(story: Story, run: Generation) -> None:
-    await story.log.append([Append(run.id, 1, 1, (NewNotice(FALLBACK), NewStart(2, ModelKey("other"))))])
+    await story.log.append([Append(run.id, 1, 1, (NewNotice(FALLBACK), NewStart(2, ModelKey("other"), 99)))])
     await story.finish(await story.generation(run.id), "")
     ended = await story.generation(run.id)
     assert (ended.model_key, ended.notices, ended.attempts) == (ModelKey("other"), (FALLBACK,), ())
@@ -316,6 +317,23 @@ async def test_what_was_not_shown_starts_over_and_what_was_shown_does_not(story:
     starts = await read_all(story.log, run.id)
     assert starts == [GenerationStarted(n, starts[n - 1].at, run.id, n, run.model_key) for n in (1, 2)]
     assert [entry.seq for entry in await read_all(story.log, shown.id)] == [1, 2]
+
+
+async def test_attempts_rise_in_a_log_also_over_fallbacks(story: Story, run: Generation) -> None:
+    turned = NewNotice(FALLBACK), NewStart(2, ModelKey("other"), 99)
+    await story.log.append([Append(run.id, 1, 1, turned)])
+    await expire(story)
+    taken = await story.log.take(run.id, NODE, LEASE, own=False)
+    assert taken is not None
+    third = taken.generation
+    again = NewNotice(FALLBACK), NewStart(third.attempt + 1, ModelKey("other"), 99)
+    await story.log.append([Append(run.id, third.attempt, third.last_seq, again)])
+    await story.log.give_back(third)
+    [claimed] = await story.log.claim(NODE, LEASE, Line("there", (ModelKey("other"),), None), 1)
+    started = [entry for entry in await read_all(story.log, run.id) if isinstance(entry, GenerationStarted)]
+    attempts = [entry.attempt for entry in started]
+    assert attempts == sorted(set(attempts))
+    assert attempts[-1] == claimed.generation.attempt
 
 
 async def test_a_process_that_revives_can_neither_write_nor_end_nor_give_back(story: Story, run: Generation) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from domain.world import RealWorld
-from server.listening import bound, joined, reserved
+from server.listening import MOST_UNSENT_BYTES, bound, joined, reserved
 from server.models_file import read_catalogue
 from server.node import Worker
 from server.settings import CannotStart, Settings
@@ -128,6 +128,17 @@ def test_a_port_is_shared_only_with_those_who_join() -> None:
             for taking in (bound, reserved):
                 with pytest.raises(CannotStart, match="cannot listen"):
                     taking("127.0.0.1", port).__enter__()
+
+
+def test_for_a_client_that_does_not_read_the_kernel_takes_little_in() -> None:
+    with bound("127.0.0.1", 0) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.setblocking(False)
+            # What is sent beyond fits into nobody's buffer.
+            assert accepted.send(b"x" * 10_000_000) < 10 * MOST_UNSENT_BYTES
 
 
 def port_of(served: Served) -> int:

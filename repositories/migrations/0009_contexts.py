@@ -14,7 +14,7 @@ INDEX = ops.RunSQL(
 
 
 class Migration(migrations.Migration):
-    dependencies = [('gus', '0006_jobs')]
+    dependencies = [('gus', '0008_handed_over')]
 
     initial = False
 
