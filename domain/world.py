@@ -14,6 +14,7 @@ MessageId = NewType("MessageId", UUID)
 GenerationId = NewType("GenerationId", UUID)
 NodeId = NewType("NodeId", UUID)
 InstructionId = NewType("InstructionId", UUID)
+SummaryId = NewType("SummaryId", UUID)
 CallId = NewType("CallId", UUID)
 
 

@@ -34,6 +34,7 @@ from domain.generation.writer import LogWriter
 from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
+from domain.summary import Summarizing
 from domain.user import Users
 from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
@@ -47,6 +48,7 @@ from repositories.generation.store import SqlGenerations
 from repositories.job.worker import JobWorker
 from repositories.message.store import SqlMessages
 from repositories.notify import Notices
+from repositories.summary import SqlSummaries
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
 from resolvers.context import Services
@@ -126,7 +128,11 @@ async def _assemble(
     )
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
-    jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
+    handlers = {
+        JobKind.TITLE: Titles(conversations, messages, calls, wakes).make,
+        JobKind.SUMMARY: Summarizing(SqlSummaries(database), messages, calls, world).make,
+    }
+    jobs = JobWorker(database, wakes, handlers)
     handovers = Handovers(generations, continuations, models, wakes)
     work = (writer.run(), reader.run(), upkeep.run(), handovers.run(), jobs.run(), notices.run(wakes.hear))
     await stack.enter_async_context(_in_background(*work))
