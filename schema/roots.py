@@ -9,9 +9,11 @@ import resolvers.conversation as on_conversation
 import resolvers.feedback as on_feedback
 import resolvers.fork as on_fork
 import resolvers.generation as on_generation
+import resolvers.guest as on_guest
 import resolvers.message as on_message
 import resolvers.model as on_model
 import resolvers.node as on_node
+import resolvers.throttle as on_throttle
 import resolvers.user as on_user
 from schema.conversation import (
     Conversation,
@@ -26,10 +28,12 @@ from schema.conversation import (
 from schema.event import ConversationEvent, ViewerEvent
 from schema.feedback import RateMessageSuccess
 from schema.generation import Generation, GenerationEvent, StopGenerationSuccess
+from schema.guest import StartGuestSessionSuccess
 from schema.message import Message, SendMessageSuccess
 from schema.model import Model
 from schema.node import Node
 from schema.refusals import (
+    Banned,
     ContextTooLarge,
     ConversationBusy,
     ConversationClosed,
@@ -45,10 +49,15 @@ from schema.refusals import (
     StaleBranch,
     StaleVersion,
 )
+from schema.throttle import RateLimit
 from schema.user import CreateApiKeySuccess, RevokeApiKeySuccess, Viewer
 
+StartGuestSessionResult: TypeAlias = Annotated[
+    StartGuestSessionSuccess | NotAllowed,
+    strawberry.union("StartGuestSessionResult", description="What startGuestSession answers."),
+]
 CreateConversationResult: TypeAlias = Annotated[
-    CreateConversationSuccess | InvalidInput | NotFound | KeyReused | ServerDraining,
+    CreateConversationSuccess | InvalidInput | NotFound | KeyReused | ServerDraining | Banned,
     strawberry.union("CreateConversationResult", description="What createConversation answers."),
 ]
 UpdateConversationResult: TypeAlias = Annotated[
@@ -89,7 +98,8 @@ SendMessageResult: TypeAlias = Annotated[
     | KeyReused
     | ContextTooLarge
     | ModelUnavailable
-    | ServerDraining,
+    | ServerDraining
+    | Banned,
     strawberry.union("SendMessageResult", description="What sendMessage answers."),
 ]
 ContinueReplyResult: TypeAlias = Annotated[
@@ -102,7 +112,8 @@ ContinueReplyResult: TypeAlias = Annotated[
     | KeyReused
     | ContextTooLarge
     | ModelUnavailable
-    | ServerDraining,
+    | ServerDraining
+    | Banned,
     strawberry.union("ContinueReplyResult", description="What continueReply answers."),
 ]
 StopGenerationResult: TypeAlias = Annotated[
@@ -110,7 +121,7 @@ StopGenerationResult: TypeAlias = Annotated[
     strawberry.union("StopGenerationResult", description="What stopGeneration answers."),
 ]
 CreateApiKeyResult: TypeAlias = Annotated[
-    CreateApiKeySuccess | InvalidInput | NotAllowed | LimitReached,
+    CreateApiKeySuccess | InvalidInput | NotAllowed | LimitReached | Banned,
     strawberry.union("CreateApiKeyResult", description="What createApiKey answers."),
 ]
 RevokeApiKeyResult: TypeAlias = Annotated[
@@ -126,7 +137,8 @@ class Query:
     viewer = strawberry.field(
         resolver=on_user.viewer,
         graphql_type=Viewer | None,
-        description="Who is asking. Null only for a visitor without a credential, who may ask nothing but this and `models`.",
+        description="Who is asking. Null only for a visitor without a credential, "
+        "who may ask nothing but this, `models`, `rateLimit` and startGuestSession.",
     )
     node = strawberry.field(
         resolver=on_node.node, graphql_type=Node | None, description="Anything of the viewer's by its id."
@@ -150,6 +162,11 @@ class Query:
     models = strawberry.field(
         resolver=on_model.models, graphql_type=list[Model], description="Every model on offer; at most 200."
     )
+    rate_limit = strawberry.field(
+        resolver=on_throttle.rate_limit,
+        graphql_type=RateLimit,
+        description="What this operation cost, and what is left at the edge of this process.",
+    )
 
 
 @strawberry.type(
@@ -157,6 +174,12 @@ class Query:
     "A mutation starts work and returns at once; the work is observed by subscription."
 )
 class Mutation:
+    start_guest_session = strawberry.mutation(
+        resolver=on_guest.start_guest_session,
+        graphql_type=StartGuestSessionResult,
+        description="Lets a visitor without an account in, and needs no credential: a user of its own, and a token for it. "
+        "Only so many for one address on a day: keep the token.",
+    )
     create_conversation = strawberry.mutation(
         resolver=on_conversation.create_conversation,
         graphql_type=CreateConversationResult,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from math import ceil
 from typing import NotRequired, TypedDict
 
 from graphql import GraphQLError
@@ -86,9 +87,10 @@ def unauthenticated(message: str) -> RequestError:
     return RequestError([error_payload(Code.UNAUTHENTICATED, message)], status=401, headers=challenge)
 
 
-def throttled(message: str, retry_after: float) -> RequestError:
+def throttled(message: str, retry_after: float, headers: Mapping[str, str] | None = None) -> RequestError:
     payload = error_payload(Code.THROTTLED, message, retryAfter=retry_after)
-    return RequestError([payload], status=429, headers={"Retry-After": str(max(1, round(retry_after)))})
+    wait = {"Retry-After": str(max(1, ceil(retry_after)))}
+    return RequestError([payload], status=429, headers={**(headers or {}), **wait})
 
 
 def unavailable(message: str, retry_after: float) -> RequestError:

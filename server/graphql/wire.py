@@ -4,9 +4,10 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+import msgspec
 from litestar.types import Receive, Send
 
-from server.graphql.errors import ClientLeft
+from server.graphql.errors import ClientLeft, RequestError
 from server.graphql.messages import CloseSocket
 
 CLOSE_DEADLINE_SECONDS = 5.0
@@ -22,10 +23,17 @@ class Wire:
         await self.receive()
         await self.send_event({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
 
-    async def refuse(self) -> None:
-        """Before it is accepted: the handshake is answered with 403."""
+    async def refuse(self, error: RequestError | None = None) -> None:
+        """Before it is accepted: the handshake is answered with 403, or with `error`."""
         await self.receive()
-        await self.send_event({"type": "websocket.close", "code": 4403, "reason": ""})
+        if error is None:
+            await self.send_event({"type": "websocket.close", "code": 4403, "reason": ""})
+            return
+        body = msgspec.json.encode({"errors": error.errors})
+        headers = {"content-type": "application/json; charset=utf-8", "content-length": str(len(body)), **error.headers}
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self.send_event({"type": "websocket.http.response.start", "status": error.status, "headers": raw})
+        await self.send_event({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
     async def read(self) -> str:
         """Raises ClientLeft, and CloseSocket on what is not a text frame of a size that is read."""

@@ -3,7 +3,7 @@
 FIELDS = {
     "InvalidInput": "problems { rule path message limit }",
     "NotFound": "path",
-    "NotAllowed": "__typename",
+    "NotAllowed": "requiredRole",
     "LimitReached": "resource active limit",
     "ConversationBusy": "activeGeneration { id reply { id } }",
     "ConversationClosed": "state",
@@ -14,7 +14,10 @@ FIELDS = {
     "KeyReused": "idempotencyKey",
     "ContextTooLarge": "requiredTokens limitTokens",
     "ModelUnavailable": "model { key retired } alternatives { key }",
+    "Banned": "until",
 }
+
+_UNABLE = ("ModelUnavailable", "Banned")
 
 
 def _refusals(*types: str) -> str:
@@ -39,7 +42,7 @@ STARTED = """
 SEND = f"""
 mutation Send($input: SendMessageInput!) {{
   sendMessage(input: $input) {{
-    {_refusals(*_ANSWERED, "StaleBranch", "ModelUnavailable")}
+    {_refusals(*_ANSWERED, "StaleBranch", "ModelUnavailable", "Banned")}
     {STARTED}
   }}
 }}
@@ -48,7 +51,7 @@ mutation Send($input: SendMessageInput!) {{
 CONTINUE = f"""
 mutation Continue($input: ContinueReplyInput!) {{
   continueReply(input: $input) {{
-    {_refusals(*_ANSWERED, "NotContinuable", "ModelUnavailable")}
+    {_refusals(*_ANSWERED, "NotContinuable", "ModelUnavailable", "Banned")}
     {STARTED}
   }}
 }}
@@ -57,7 +60,7 @@ mutation Continue($input: ContinueReplyInput!) {{
 CREATE = f"""
 mutation Create($input: CreateConversationInput!) {{
   createConversation(input: $input) {{
-    {_refusals("InvalidInput", "NotFound", "KeyReused")}
+    {_refusals("InvalidInput", "NotFound", "KeyReused", "Banned")}
     ... on CreateConversationSuccess {{
       replayed
       conversation {{ id title titleSource state version pinned tags messageCount settings {{ temperature stop }} }}
@@ -155,7 +158,7 @@ mutation Stop($generation: ID!, $seenSeq: Int) {{
 CREATE_KEY = f"""
 mutation CreateKey($input: CreateApiKeyInput!) {{
   createApiKey(input: $input) {{
-    {_refusals("InvalidInput", "NotAllowed", "LimitReached")}
+    {_refusals("InvalidInput", "NotAllowed", "LimitReached", "Banned")}
     ... on CreateApiKeySuccess {{ secret apiKey {{ id name prefix expiresAt }} viewer {{ apiKeys {{ id }} }} }}
   }}
 }}

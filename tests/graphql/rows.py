@@ -10,6 +10,8 @@ T = TypeVar("T")
 
 TABLES = (
     "users",
+    "guest_days",
+    "models",
     "idempotency_keys",
     "conversations",
     "branches",
