@@ -61,11 +61,11 @@ CreateConversationResult: TypeAlias = Annotated[
     strawberry.union("CreateConversationResult", description="What createConversation answers."),
 ]
 UpdateConversationResult: TypeAlias = Annotated[
-    UpdateConversationSuccess | InvalidInput | NotFound | ConversationClosed | StaleVersion | ServerDraining,
+    UpdateConversationSuccess | InvalidInput | NotFound | ConversationClosed | StaleVersion | ServerDraining | Banned,
     strawberry.union("UpdateConversationResult", description="What updateConversation answers."),
 ]
 SetConversationStateResult: TypeAlias = Annotated[
-    SetConversationStateSuccess | NotFound | IllegalTransition | ServerDraining,
+    SetConversationStateSuccess | NotFound | IllegalTransition | ServerDraining | Banned,
     strawberry.union("SetConversationStateResult", description="What setConversationState answers."),
 ]
 SelectBranchResult: TypeAlias = Annotated[
@@ -77,11 +77,11 @@ MarkConversationReadResult: TypeAlias = Annotated[
     strawberry.union("MarkConversationReadResult", description="What markConversationRead answers."),
 ]
 ForkConversationResult: TypeAlias = Annotated[
-    ForkConversationSuccess | InvalidInput | NotFound | LimitReached | KeyReused | ServerDraining,
+    ForkConversationSuccess | InvalidInput | NotFound | LimitReached | KeyReused | ServerDraining | Banned,
     strawberry.union("ForkConversationResult", description="What forkConversation answers."),
 ]
 RateMessageResult: TypeAlias = Annotated[
-    RateMessageSuccess | InvalidInput | NotFound,
+    RateMessageSuccess | InvalidInput | NotFound | Banned,
     strawberry.union("RateMessageResult", description="What rateMessage answers."),
 ]
 DeleteConversationResult: TypeAlias = Annotated[
