@@ -1,5 +1,6 @@
 """Accounts as their administrators see them: found, banned, signed out."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -25,10 +26,15 @@ class AccountStore(Protocol):
 
 
 class Accounts:
-    """For the command line, whose user has the database anyway."""
+    """For the command line, whose user has the database anyway.
 
-    def __init__(self, store: AccountStore, users: UserStore, world: World) -> None:
-        self._store, self._users, self._world = store, users, world
+    `changed` is told of whom something was changed: what a process remembers of credentials is to be forgotten.
+    """
+
+    def __init__(
+        self, store: AccountStore, users: UserStore, world: World, changed: Callable[[UserId], None] = lambda _: None
+    ) -> None:
+        self._store, self._users, self._world, self._changed = store, users, world, changed
 
     async def found(self, query: str | None, page: PageArgs) -> Page[User]:
         if query is not None and not storable(query):
@@ -37,15 +43,15 @@ class Accounts:
 
     async def ban(self, user_id: UserId, until: datetime | None) -> User:
         """Raises NotFound."""
-        return _there(await self._store.set_ban(user_id, Ban(until), self._world.now()))
+        return self._told(await self._store.set_ban(user_id, Ban(until), self._world.now()))
 
     async def unban(self, user_id: UserId) -> User:
         """Raises NotFound."""
-        return _there(await self._store.set_ban(user_id, None, self._world.now()))
+        return self._told(await self._store.set_ban(user_id, None, self._world.now()))
 
     async def sign_out(self, user_id: UserId) -> User:
         """Of everything: the user needs a new credential. Raises NotFound."""
-        return _there(await self._store.end_credentials(user_id, self._world.now()))
+        return self._told(await self._store.end_credentials(user_id, self._world.now()))
 
     async def keys(self, user_id: UserId) -> list[ApiKey]:
         """Raises NotFound."""
@@ -56,6 +62,11 @@ class Accounts:
         """Raises NotFound."""
         if not await self._store.revoke_key(key_id, self._world.now()):
             raise NotFound("key")
+
+    def _told(self, changed: User | None) -> User:
+        user = _there(changed)
+        self._changed(user.id)
+        return user
 
 
 def _there(user: User | None) -> User:

@@ -30,7 +30,10 @@ class _Seen(Generic[U, K]):
 
 
 class RecentCredentials(Generic[C, U, K]):
-    """By the digest of a key, or whom a token names. A cache, and no truth: what another process changes is seen when an entry is no longer fresh."""
+    """By the digest of a key, or by whom a token names.
+
+    A cache, and no truth: what another process changes is seen when an entry is no longer fresh.
+    """
 
     def __init__(self, look: Callable[[C], Awaitable[tuple[U, K] | None]], world: World, *, most: int = MOST) -> None:
         self._look, self._world, self._most = look, world, most

@@ -265,18 +265,6 @@ class Users:
         is_over = user.ban is not None and not user.ban.holds(self._world.now())
         return Viewer(replace(user, ban=None) if is_over else user, key)
 
-    async def _of_ours(self, claims: Claims) -> User | None:
-        user_id = claims.user_id
-        return await self._store.user(user_id) if user_id is not None else None
-
-    async def _of_issuer(self, issuer: str, claims: Claims) -> User:
-        """A stranger becomes a user on first sight."""
-        known = await self._store.known_as(issuer, claims.subject)
-        if known is not None:
-            return known
-        stranger = User(UserId(self._world.new_id()), claims.name, Role.USER, self._world.now())
-        return await self._store.welcome(stranger, issuer, claims.subject)
-
     async def _issue(self, user_id: UserId, name: str, *, can_manage: bool, expires_at: datetime | None) -> IssuedKey:
         secret = new_secret()
         key = self._new_key(user_id, name, secret, can_manage, expires_at)

@@ -30,7 +30,7 @@ BANNED = {"__typename": "Banned", "code": "BANNED", "retryable": False, "retryAf
 
 @pytest.fixture
 def accounts(gus: Gus) -> Accounts:
-    return Accounts(SqlAccounts(gus.database), SqlUsers(gus.database), RealWorld())
+    return Accounts(SqlAccounts(gus.database), SqlUsers(gus.database), RealWorld(), gus.services.users.forget)
 
 
 @pytest.fixture

@@ -178,3 +178,9 @@ async def test_without_the_issuer_nobody_new_is_judged_and_api_keys_are_as_good_
     answer = await FrontEnd(app, signed(claims())).answer(WHO)
     assert answer["errors"][0]["extensions"] == {"code": "UNAVAILABLE", "retryAfter": 5.0}
     assert (await ada.ask(WHO))["viewer"]["user"]["displayName"] == "Ada"
+
+
+async def test_whom_a_token_names_is_looked_up_every_other_second_at_most(app: Litestar) -> None:
+    await FrontEnd(app, signed(claims())).ask(WHO)
+    _, statements = await FrontEnd(app, signed(claims())).counted(WHO)
+    assert statements == []
