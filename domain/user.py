@@ -100,6 +100,11 @@ class Viewer:
         if self.user.ban is not None:
             raise Banned(self.user.ban.until)
 
+    def require_admin(self) -> None:
+        """Raises NotAllowed. Nothing that a viewer could get would be enough."""
+        if self.user.role is not Role.ADMIN:
+            raise NotAllowed("Only administrators may do this.")
+
     def require_management(self) -> None:
         """Raises NotAllowed unless keys may be made and revoked: by a key with that right, or by a person."""
         if self.key is not None and not self.key.can_manage:

@@ -5,6 +5,9 @@ from typing import TypeAlias, TypeVar
 
 import strawberry
 
+from domain.access import Access
+from domain.account import Accounts
+from domain.catalogue import Catalogue
 from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
@@ -17,6 +20,7 @@ from domain.generation.service import Generations
 from domain.guest import Guests
 from domain.message import Messages
 from domain.model import Models
+from domain.plan import Plans
 from domain.throttle import Call
 from domain.user import Users, Viewer
 from resolvers.loaders import Loaders
@@ -27,8 +31,12 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Services:
     users: Users
+    accounts: Accounts
     guests: Guests
     models: Models
+    catalogue: Catalogue
+    plans: Plans
+    access: Access
     conversations: Conversations
     changes: Changes
     forks: Forks

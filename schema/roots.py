@@ -4,6 +4,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+import resolvers.admin as on_admin
 import resolvers.changes as on_changes
 import resolvers.conversation as on_conversation
 import resolvers.feedback as on_feedback
@@ -15,6 +16,7 @@ import resolvers.model as on_model
 import resolvers.node as on_node
 import resolvers.throttle as on_throttle
 import resolvers.user as on_user
+from schema.admin import Admin, SetUserPlanSuccess, SetUserRoleSuccess, UpsertModelSuccess
 from schema.conversation import (
     Conversation,
     CreateConversationSuccess,
@@ -92,6 +94,7 @@ SendMessageResult: TypeAlias = Annotated[
     SendMessageSuccess
     | InvalidInput
     | NotFound
+    | NotAllowed
     | ConversationBusy
     | ConversationClosed
     | StaleBranch
@@ -106,6 +109,7 @@ ContinueReplyResult: TypeAlias = Annotated[
     SendMessageSuccess
     | InvalidInput
     | NotFound
+    | NotAllowed
     | ConversationBusy
     | ConversationClosed
     | NotContinuable
@@ -123,6 +127,18 @@ StopGenerationResult: TypeAlias = Annotated[
 CreateApiKeyResult: TypeAlias = Annotated[
     CreateApiKeySuccess | InvalidInput | NotAllowed | LimitReached | Banned,
     strawberry.union("CreateApiKeyResult", description="What createApiKey answers."),
+]
+SetUserRoleResult: TypeAlias = Annotated[
+    SetUserRoleSuccess | InvalidInput | NotFound | NotAllowed,
+    strawberry.union("SetUserRoleResult", description="What setUserRole answers."),
+]
+SetUserPlanResult: TypeAlias = Annotated[
+    SetUserPlanSuccess | InvalidInput | NotFound | NotAllowed,
+    strawberry.union("SetUserPlanResult", description="What setUserPlan answers."),
+]
+UpsertModelResult: TypeAlias = Annotated[
+    UpsertModelSuccess | InvalidInput | NotAllowed,
+    strawberry.union("UpsertModelResult", description="What upsertModel answers."),
 ]
 RevokeApiKeyResult: TypeAlias = Annotated[
     RevokeApiKeySuccess | NotFound | NotAllowed,
@@ -161,6 +177,9 @@ class Query:
     )
     models = strawberry.field(
         resolver=on_model.models, graphql_type=list[Model], description="Every model on offer; at most 200."
+    )
+    admin = strawberry.field(
+        resolver=on_admin.admin, graphql_type=Admin | None, description="Null unless the viewer is an administrator."
     )
     rate_limit = strawberry.field(
         resolver=on_throttle.rate_limit,
@@ -241,6 +260,21 @@ class Mutation:
         resolver=on_user.create_api_key,
         graphql_type=CreateApiKeyResult,
         description="Makes an API key. Not idempotent, by design: its secret is in this answer, once.",
+    )
+    set_user_role = strawberry.mutation(
+        resolver=on_admin.set_user_role,
+        graphql_type=SetUserRoleResult,
+        description="For administrators. Effective everywhere within five seconds; the last administrator stays one.",
+    )
+    set_user_plan = strawberry.mutation(
+        resolver=on_admin.set_user_plan,
+        graphql_type=SetUserPlanResult,
+        description="For administrators. Effective everywhere within five seconds.",
+    )
+    upsert_model = strawberry.mutation(
+        resolver=on_admin.upsert_model,
+        graphql_type=UpsertModelResult,
+        description="For administrators: adds a model, or says anew what it is. Effective everywhere within two seconds.",
     )
     revoke_api_key = strawberry.mutation(
         resolver=on_user.revoke_api_key,

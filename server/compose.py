@@ -10,7 +10,10 @@ from uuid import UUID
 
 import structlog
 
+from domain.access import Access
+from domain.account import Accounts
 from domain.background import BackgroundCalls
+from domain.catalogue import Catalogue
 from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
@@ -34,10 +37,12 @@ from domain.guest import Guests
 from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
+from domain.plan import Plans
 from domain.user import Users
 from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
 from providers.llama import PROVIDER
+from repositories.account import SqlAccounts
 from repositories.conversation.events import SqlEvents
 from repositories.conversation.store import SqlConversations
 from repositories.database import Database, QueryLogger, open_database
@@ -47,14 +52,16 @@ from repositories.generation.store import SqlGenerations
 from repositories.guest import SqlGuests
 from repositories.job.worker import JobWorker
 from repositories.message.store import SqlMessages
+from repositories.model import SqlModels
 from repositories.notify import Notices
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
 from resolvers.context import Services
 from server.identity import opened_tokens
 from server.identity.own import OwnKeys
-from server.models_file import Catalogue
+from server.models_file import Catalogue as Configured
 from server.node import Worker
+from server.plans_file import configured_plans
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -77,7 +84,7 @@ class Gus:
 async def composed(
     settings: Settings,
     database_url: str,
-    catalogue: Catalogue,
+    catalogue: Configured,
     worker: Worker,
     *,
     query_logger: QueryLogger | None = None,
@@ -87,17 +94,24 @@ async def composed(
         database = await stack.enter_async_context(open_database(database_url, settings.database_pool, query_logger))
         servers = await stack.enter_async_context(ConfiguredServers(catalogue.servers))
         notices = Notices(settings.listen_url or database_url)
-        models, node = Models(catalogue.models, servers), _node(settings, worker, catalogue.models)
-        gus = await _assemble(stack, settings, database, notices, models, node)
+        gus = await _assemble(stack, settings, database, notices, catalogue, Models(catalogue.models, servers), worker)
         if settings.dev_key is not None:
             await gus.services.users.keep_development_key(DEVELOPER, settings.dev_key)
         yield gus
 
 
 async def _assemble(
-    stack: AsyncExitStack, settings: Settings, database: Database, notices: Notices, models: Models, node: Node
+    stack: AsyncExitStack,
+    settings: Settings,
+    database: Database,
+    notices: Notices,
+    configured: Configured,
+    models: Models,
+    worker: Worker,
 ) -> Gus:
-    world = RealWorld()
+    world, node = RealWorld(), _node(settings, worker, configured.models)
+    plans = Plans(configured_plans(settings))
+    access = Access(models, plans)
     own_keys = OwnKeys(settings.secret_key, settings.previous_secret_key)
     tokens = await stack.enter_async_context(opened_tokens(own_keys, settings.issuer))
     conversations, messages = SqlConversations(database, world), SqlMessages(database)
@@ -112,23 +126,37 @@ async def _assemble(
     reader = LogReader(log, writer)
     preparation = StoredPreparation(messages, models)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
+    catalogue = Catalogue(
+        SqlModels(database),
+        models,
+        configured.models,
+        frozenset(server.name for server in configured.servers),
+        wakes=wakes,
+        world=world,
+        changed=lambda known: runs.reline(_lines(known, worker.host)),
+    )
+    await catalogue.reread()
     followers = Followers(generations, messages, reader, wakes, world)
     once = Once(conversations, messages, generations, runs, wakes)
-    continuations = Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world)
+    continuations = Continuations(
+        conversations, messages, generations, once, models=models, access=access, runs=runs, world=world
+    )
+    store = SqlUsers(database)
+    users = Users(store, world, settings.secret_key, previous_secret_key=settings.previous_secret_key, tokens=tokens)
     services = Services(
-        users=Users(
-            SqlUsers(database),
-            world,
-            settings.secret_key,
-            previous_secret_key=settings.previous_secret_key,
-            tokens=tokens,
-        ),
+        users=users,
+        accounts=Accounts(SqlAccounts(database), store, world, plans, users.forget),
         guests=guests,
         models=models,
+        catalogue=catalogue,
+        plans=plans,
+        access=access,
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(conversations, messages, once, models=models, runs=runs, following=followers, world=world),
+        sends=Sends(
+            conversations, messages, once, models=models, access=access, runs=runs, following=followers, world=world
+        ),
         continuations=continuations,
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
@@ -140,7 +168,15 @@ async def _assemble(
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
     jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
     handovers = Handovers(generations, continuations, models, wakes)
-    work = (writer.run(), reader.run(), upkeep.run(), handovers.run(), jobs.run(), notices.run(wakes.hear))
+    work = (
+        writer.run(),
+        reader.run(),
+        upkeep.run(),
+        handovers.run(),
+        jobs.run(),
+        catalogue.run(),
+        notices.run(wakes.hear),
+    )
     await stack.enter_async_context(_in_background(*work))
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, upkeep, database)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from domain.access import Access
 from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
@@ -70,12 +71,14 @@ class Sends:
         once: Once,
         *,
         models: Models,
+        access: Access,
         runs: Runs,
         following: Following,
         world: World,
     ) -> None:
         self._conversations, self._messages, self._once = conversations, messages, once
-        self._models, self._runs, self._following, self._world = models, runs, following, world
+        self._models, self._access = models, access
+        self._runs, self._following, self._world = runs, following, world
         self._windows = Windows(messages)
 
     async def send(self, viewer: Viewer, command: SendMessage) -> Sent:
@@ -101,7 +104,7 @@ class Sends:
         leaf = command.parent or (conversation.active_leaf_id if conversation else None)
         parent = beside.parent if beside else leaf
         settings = command.settings.over(conversation.settings if conversation else _new_settings(command))
-        model = self._models.chosen(settings.model)
+        model = self._access.chosen(viewer, settings.model)
         problems = Problems()
         check_output(problems, command.settings, model, ("settings",))
         problems.refuse()
