@@ -6,10 +6,11 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from domain.conversation.rules import LIMITS, Problems, check_tags
+from domain.conversation.rules import LIMITS, check_tags
 from domain.errors import InputRule, NotFound
 from domain.generation.wakes import Wakes
 from domain.message import Message, MessageRole, MessageStore
+from domain.problems import Problems
 from domain.user import Viewer
 from domain.world import MessageId, UserId, World
 

@@ -7,8 +7,12 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from domain.errors import InputRule
 from domain.markers import break_markers
-from domain.model import ModelKey, Speaker, Turn
+from domain.model import ModelKey, Models, Speaker, Turn
+from domain.page import Page, PageArgs
+from domain.problems import Problems
+from domain.user import Role, Viewer, require_admin
 from domain.world import ConversationId, InstructionId, UserId
 
 
@@ -23,6 +27,9 @@ class InstructionScope(Enum):
     REQUEST = "REQUEST"
 
 
+INSTRUCTION_LENGTH = 8_000
+PUBLISHED_LENGTH = 32_000
+HIGHEST_VERSION = 1_000_000_000
 PUBLISHED = (InstructionScope.PLATFORM, InstructionScope.ROLE, InstructionScope.ENDPOINT)
 
 
@@ -53,20 +60,49 @@ class Instruction:
     text: str
     sha256: str
     published_at: datetime
-    published_by: UserId | None
+    published_by_id: UserId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What an admin publishes. `expected_version`: the one that it replaces, 0 for the first."""
+
+    scope: InstructionScope
+    key: str
+    text: str
+    expected_version: int
 
 
 class InstructionStore(Protocol):
-    async def in_force(self, owner: UserId, model: ModelKey, conversation: ConversationId | None) -> list[Layer]:
+    async def in_force(self, owner: UserId, model: ModelKey, conversation: ConversationId) -> list[Layer]:
         """All that binds the owner's replies, by their role as it is now; strongest first, in one statement."""
 
     async def recalled(self, refs: Sequence[InstructionRef]) -> list[Layer]:
         """In the order of `refs`; an erased one is left out."""
 
+    async def own(self, user: UserId) -> str | None: ...
+
+    async def of_conversations(self, ids: Sequence[ConversationId]) -> dict[ConversationId, str]:
+        """Of those that have one. Permission is the caller's."""
+
+    async def say(self, user: UserId, text: str) -> None:
+        """The user's own from now on; empty: none. The same again is no new version."""
+
+    async def publish(self, publication: Publication, by: UserId) -> Instruction | None:
+        """None: another version than the expected one is in force."""
+
+    async def published(
+        self, scopes: Sequence[InstructionScope], page: PageArgs, *, history: bool
+    ) -> Page[Instruction]:
+        """Latest first: every version, or those in force."""
+
+    async def by_id(self, ids: Sequence[InstructionId]) -> dict[InstructionId, Instruction]:
+        """Published ones only."""
+
 
 class Instructions:
-    def __init__(self, store: InstructionStore) -> None:
-        self._store = store
+    def __init__(self, store: InstructionStore, models: Models) -> None:
+        self._store, self._models = store, models
 
     async def layers(
         self,
@@ -87,6 +123,59 @@ class Instructions:
         """The layers of a reply that named these versions, as they were then."""
         stored = [ref for ref in refs if ref.scope is not InstructionScope.REQUEST]
         return (*await self._store.recalled(stored), *_of_request(request))
+
+    async def own(self, viewer: Viewer) -> str | None:
+        return await self._store.own(viewer.id)
+
+    async def of_conversations(self, ids: Sequence[ConversationId]) -> dict[ConversationId, str]:
+        """Of conversations that the viewer was given."""
+        return await self._store.of_conversations(ids)
+
+    async def say(self, viewer: Viewer, text: str | None) -> None:
+        """The viewer's own from now on; None: none. Raises InvalidInput."""
+        problems = Problems(root=())
+        if text is not None:
+            problems.text(text, ("text",), INSTRUCTION_LENGTH)
+        problems.refuse()
+        await self._store.say(viewer.id, text or "")
+
+    async def publish(self, viewer: Viewer, publication: Publication) -> Instruction:
+        """Raises NotAllowed, InvalidInput."""
+        require_admin(viewer)
+        problems = Problems()
+        self._check(problems, publication)
+        problems.refuse()
+        published = await self._store.publish(publication, viewer.id)
+        if published is None:
+            message = "Another version is in force: read it and decide again."
+            problems.add(InputRule.CONFLICTING_FIELDS, ("expectedVersion",), message)
+            raise problems.refusal()
+        return published
+
+    async def published(
+        self, viewer: Viewer, scope: InstructionScope | None, page: PageArgs, *, history: bool
+    ) -> Page[Instruction]:
+        """Raises NotAllowed. What users told their own replies is theirs alone."""
+        require_admin(viewer)
+        scopes = [each for each in PUBLISHED if scope in (None, each)]
+        return await self._store.published(scopes, page, history=history)
+
+    async def by_id(self, viewer: Viewer, ids: Sequence[InstructionId]) -> dict[InstructionId, Instruction]:
+        return await self._store.by_id(ids) if viewer.user.role is Role.ADMIN else {}
+
+    def _check(self, problems: Problems, publication: Publication) -> None:
+        if publication.text:
+            problems.text(publication.text, ("text",), PUBLISHED_LENGTH)
+        problems.within(publication.expected_version, ("expectedVersion",), 0, HIGHEST_VERSION)
+        match publication.scope:
+            case InstructionScope.PLATFORM if publication.key:
+                problems.add(InputRule.CONFLICTING_FIELDS, ("key",), "The platform's instruction has no key.")
+            case InstructionScope.ROLE if publication.key not in Role.__members__:
+                problems.add(InputRule.UNKNOWN_VALUE, ("key",), "The key is a Role, as USER.")
+            case InstructionScope.ENDPOINT if self._models.find(ModelKey(publication.key)) is None:
+                problems.add(InputRule.UNKNOWN_VALUE, ("key",), "There is no model with this key: see Query.models.")
+            case scope if scope not in PUBLISHED:
+                problems.add(InputRule.UNKNOWN_VALUE, ("scope",), "PLATFORM, ROLE and ENDPOINT are published.")
 
 
 def sha256_of(text: str) -> str:

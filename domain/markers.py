@@ -17,8 +17,11 @@ _MARKER = re.compile(
 
 
 def break_markers(text: str) -> str:
-    """Looks the same, and is no longer a marker."""
-    return _MARKER.sub(_broken, text)
+    """Looks the same, and holds no marker any more."""
+    # A marker can stand in another one, which when broken leaves it.
+    while (broken := _MARKER.sub(_broken, text)) != text:
+        text = broken
+    return text
 
 
 def _broken(marker: re.Match[str]) -> str:

@@ -118,6 +118,10 @@ class Users:
     async def user(self, viewer: Viewer, user_id: UserId) -> User | None:
         return await self._store.user(user_id) if user_id == viewer.id else None
 
+    async def by_id(self, viewer: Viewer, ids: Sequence[UserId]) -> dict[UserId, User]:
+        """Admins find everybody, others themselves."""
+        return await self._store.users_by_id([id for id in ids if viewer.user.role is Role.ADMIN or id == viewer.id])
+
     async def keys(self, viewer: Viewer) -> list[ApiKey]:
         return await self._store.live_keys(viewer.id)
 
@@ -211,3 +215,9 @@ def new_secret() -> str:
 def _require_management(viewer: Viewer) -> None:
     if not viewer.key.can_manage:
         raise NotAllowed("This key may not manage keys: use one issued with `gus key issue --manage`.")
+
+
+def require_admin(viewer: Viewer) -> None:
+    """Raises NotAllowed."""
+    if viewer.user.role is not Role.ADMIN:
+        raise NotAllowed("Only an admin may do this.")

@@ -42,6 +42,9 @@ class UpdateConversationInput:
     context_policy: ContextPolicyInput | None = strawberry.field(
         default=UNSET, description="Null: all back to its defaults."
     )
+    instruction: str | None = strawberry.field(
+        default=UNSET, description="What all its replies are told: 1 to 8,000 UTF-16 code units. Null: nothing."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ async def update_conversation(info: Info, input: UpdateConversationInput) -> Upd
         pinned=False if input.pinned is None else given(input.pinned),
         settings=settings_change(input.settings),
         context_policy=policy_change(input.context_policy),
+        instruction=given(input.instruction),
+        clears_instruction=input.instruction is None,
     )
     return Updated(await info.context.services.changes.update(info.context.viewer, command))
 

@@ -14,6 +14,7 @@ from domain.conversation.service import Conversations
 from domain.errors import Gone, NotAuthenticated
 from domain.feedback import Feedbacks
 from domain.generation.service import Generations
+from domain.instruction import Instructions
 from domain.message import Messages
 from domain.model import Models
 from domain.user import Users, Viewer
@@ -36,6 +37,7 @@ class Services:
     messages: Messages
     generations: Generations
     feedback: Feedbacks
+    instructions: Instructions
 
 
 class Context:

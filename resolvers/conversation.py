@@ -37,6 +37,11 @@ from resolvers.context import Info, there
 from resolvers.paging import After, Before, First, Last
 from resolvers.settings import ONCE_KEY, ContextPolicyInput, GenerationSettingsInput, new_policy, settings_of
 
+INSTRUCTION = (
+    "What its replies are told beside the messages: 1 to 8,000 UTF-16 code units. "
+    "It adds to the operator's and the viewer's own instructions and never overrides them."
+)
+
 _SHOWN = sorted(SHOWN_BY_DEFAULT, key=lambda state: state.name)
 
 
@@ -71,6 +76,7 @@ class NewConversationInput:
     context_policy: ContextPolicyInput | None = strawberry.field(
         default=None, description="What of it a model is given."
     )
+    instruction: str | None = strawberry.field(default=None, description=INSTRUCTION)
 
 
 @strawberry.input(description="A conversation without a message yet. Opening one by its first send saves a call.")
@@ -94,6 +100,7 @@ def new_conversation(given: NewConversationInput | None) -> NewConversation | No
         pinned=bool(given.pinned),
         settings=settings_of(given.settings),
         context_policy=new_policy(given.context_policy),
+        instruction=given.instruction,
     )
 
 

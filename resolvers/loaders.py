@@ -10,10 +10,11 @@ from domain.conversation.service import Conversations
 from domain.feedback import Feedback, Feedbacks
 from domain.generation.entity import Generation
 from domain.generation.service import Generations
+from domain.instruction import Instruction, Instructions
 from domain.message import Family, Message, Messages
 from domain.page import Page, PageArgs
-from domain.user import ApiKey, Users, Viewer
-from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId
+from domain.user import ApiKey, User, Users, Viewer
+from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId, UserId
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -35,6 +36,9 @@ class Needed(Protocol):
     @property
     def feedback(self) -> Feedbacks: ...
 
+    @property
+    def instructions(self) -> Instructions: ...
+
 
 class Loaders:
     def __init__(self, services: Needed, viewer: Viewer) -> None:
@@ -50,6 +54,13 @@ class Loaders:
             lambda ids: services.feedback.by_message(viewer, ids)
         )
         self.api_key: DataLoader[ApiKeyId, ApiKey | None] = _loader(lambda _: services.users.keys_by_id(viewer))
+        self.user: DataLoader[UserId, User | None] = _loader(lambda ids: services.users.by_id(viewer, ids))
+        self.conversation_instruction: DataLoader[ConversationId, str | None] = _loader(
+            lambda ids: services.instructions.of_conversations(ids)
+        )
+        self.instruction: DataLoader[InstructionId, Instruction | None] = _loader(
+            lambda ids: services.instructions.by_id(viewer, ids)
+        )
         self.leaf_below: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.leaves_below(viewer, ids))
         self.sibling: DataLoader[tuple[Family, int], Message | None] = _loader(
             lambda places: messages.siblings_at(viewer, places)

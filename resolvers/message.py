@@ -44,6 +44,10 @@ class SendMessageInput:
     settings: GenerationSettingsInput | None = strawberry.field(
         default=None, description="For this run only; over the conversation's, field by field."
     )
+    instruction: str | None = strawberry.field(
+        default=None,
+        description="For this reply only: 1 to 8,000 UTF-16 code units. It adds to all other instructions and overrides none.",
+    )
     on_busy: BusyPolicy | None = strawberry.field(
         default=None, description="What if a run is writing the branch. Null: REJECT."
     )
@@ -57,6 +61,10 @@ class EditMessageInput:
     idempotency_key: str = strawberry.field(description=ONCE_KEY)
     settings: GenerationSettingsInput | None = strawberry.field(
         default=None, description="For this run only; over the conversation's, field by field."
+    )
+    instruction: str | None = strawberry.field(
+        default=None,
+        description="For this reply only: 1 to 8,000 UTF-16 code units, as in a send.",
     )
     on_busy: BusyPolicy | None = strawberry.field(
         default=None, description="What if a run is writing the path above the message. Null: REJECT."
@@ -72,6 +80,10 @@ class RegenerateReplyInput:
     idempotency_key: str = strawberry.field(description=ONCE_KEY)
     settings: GenerationSettingsInput | None = strawberry.field(
         default=None, description="For this run only. Null, field by field: as the old reply had them."
+    )
+    instruction: str | None = strawberry.field(
+        default=None,
+        description="For this reply only: 1 to 8,000 UTF-16 code units. Null: what the old reply was told.",
     )
     on_busy: BusyPolicy | None = strawberry.field(
         default=None,
@@ -163,6 +175,7 @@ async def send_message(info: Info, input: SendMessageInput) -> Sent:
         parent=node.named_message(input.parent, "input", "parent"),
         expected_leaf=node.guessed_message(input.expected_leaf),
         settings=settings_of(input.settings),
+        instruction=input.instruction,
         on_busy=input.on_busy,
         sent_at=input.sent_at,
     )
@@ -177,6 +190,7 @@ async def edit_message(info: Info, input: EditMessageInput) -> Sent:
         input.text,
         input.idempotency_key,
         settings=settings_of(input.settings),
+        instruction=input.instruction,
         on_busy=input.on_busy,
         sent_at=input.sent_at,
     )
@@ -186,7 +200,13 @@ async def edit_message(info: Info, input: EditMessageInput) -> Sent:
 async def regenerate_reply(info: Info, input: RegenerateReplyInput) -> Sent:
     reply = node.named_message(input.reply, "input", "reply")
     assert reply is not None, "a reply is named: the input requires it"
-    command = RegenerateReply(reply, input.idempotency_key, settings=settings_of(input.settings), on_busy=input.on_busy)
+    command = RegenerateReply(
+        reply,
+        input.idempotency_key,
+        settings=settings_of(input.settings),
+        instruction=input.instruction,
+        on_busy=input.on_busy,
+    )
     return await info.context.services.sends.send(info.context.viewer, command)
 
 

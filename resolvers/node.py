@@ -11,16 +11,17 @@ import strawberry
 from domain.conversation.entity import Conversation
 from domain.errors import BadPage, NotFound
 from domain.generation.entity import Generation
+from domain.instruction import Instruction
 from domain.message import Message
 from domain.model import Model, ModelKey
 from domain.user import ApiKey, User, Viewer
-from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId
+from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId
 from resolvers.context import Info
 
 MOST_NODES = 100
 NOBODYS = MessageId(UUID(int=0))
 
-Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model
+Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model | Instruction
 
 
 def global_id(root: strawberry.Parent[Identified]) -> str:
@@ -124,6 +125,9 @@ async def _find(info: Info, gid: str) -> Identified | None:
         case "User" | "Viewer":
             mine = uuid_of(kind, gid) == context.viewer.id
             return (context.viewer.user if kind == "User" else context.viewer) if mine else None
+        case "Instruction":
+            instruction = uuid_of(kind, gid)
+            return await context.loaders.instruction.load(InstructionId(instruction)) if instruction else None
         case "ApiKey":
             key = api_key_id(gid)
             return await context.loaders.api_key.load(key) if key else None

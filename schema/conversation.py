@@ -12,6 +12,7 @@ from domain.generation.entity import GenerationSettings as Settings
 from resolvers import changes, fork
 from resolvers import conversation as resolve
 from resolvers import generation as resolve_generation
+from resolvers import instruction as resolve_instruction
 from schema.lazy import GenerationRef, MessageRef
 from schema.model import Model
 from schema.node import Connection, Node
@@ -51,7 +52,7 @@ class Conversation(Node):
     title_source: domain.TitleSource = strawberry.field(description="Who gave the title.")
     state: domain.ConversationState = strawberry.field(description="Whether it takes messages.")
     version: int = strawberry.field(
-        description="Counts edits of title, tags, pinned, settings and policy, for `expectedVersion`; "
+        description="Counts edits of title, tags, pinned, settings, policy and instruction, for `expectedVersion`; "
         "messages, branches and state do not move it."
     )
     created_at: datetime = strawberry.field(description="When it was opened.")
@@ -68,6 +69,11 @@ class Conversation(Node):
     )
     settings: GenerationSettings = strawberry.field(description="For all its replies, unless a send says otherwise.")
     context_policy: ContextPolicy = strawberry.field(description="What of it a model is given.")
+    instruction = strawberry.field(
+        resolver=resolve_instruction.of_conversation,
+        graphql_type=str | None,
+        description="What all its replies are told beside the messages.",
+    )
     active_leaf = strawberry.field(
         resolver=resolve.active_leaf,
         graphql_type=MessageRef | None,

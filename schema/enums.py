@@ -20,6 +20,7 @@ from domain.generation.entity import (
     NoticeCode,
 )
 from domain.generation.log import TruncationReason
+from domain.instruction import InstructionScope
 from domain.message import MessageRole, MessageStatus
 from domain.model import ModelCapability, ModelHealth, UsageSource
 from domain.user import Role
@@ -40,6 +41,18 @@ _describe(
         "PREMIUM": "A paying user.",
         "ADMIN": "Runs this server: sees runs, flags, money and audit, and never another person's messages.",
         "SERVICE": "A program.",
+    },
+)
+_describe(
+    InstructionScope,
+    "Whose instruction it is, strongest first. A weaker layer adds to the stronger ones; it never overrides them.",
+    {
+        "PLATFORM": "The operator's, for every reply.",
+        "ROLE": "The operator's, for users of one role.",
+        "ENDPOINT": "The operator's, for one model.",
+        "USER": "The user's own, for all their replies.",
+        "CONVERSATION": "The user's, for one conversation.",
+        "REQUEST": "The user's, for one reply.",
     },
 )
 _describe(

@@ -4,15 +4,18 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+import resolvers.admin as on_admin
 import resolvers.changes as on_changes
 import resolvers.conversation as on_conversation
 import resolvers.feedback as on_feedback
 import resolvers.fork as on_fork
 import resolvers.generation as on_generation
+import resolvers.instruction as on_instruction
 import resolvers.message as on_message
 import resolvers.model as on_model
 import resolvers.node as on_node
 import resolvers.user as on_user
+from schema.admin import Admin
 from schema.conversation import (
     Conversation,
     CreateConversationSuccess,
@@ -26,6 +29,7 @@ from schema.conversation import (
 from schema.event import ConversationEvent, ViewerEvent
 from schema.feedback import RateMessageSuccess
 from schema.generation import Generation, GenerationEvent, StopGenerationSuccess
+from schema.instruction import PublishInstructionSuccess, SetInstructionSuccess
 from schema.message import Message, SendMessageSuccess
 from schema.model import Model
 from schema.node import Node
@@ -142,6 +146,15 @@ RevokeApiKeyResult: TypeAlias = Annotated[
     strawberry.union("RevokeApiKeyResult", description="What revokeApiKey answers."),
 ]
 
+SetInstructionResult: TypeAlias = Annotated[
+    SetInstructionSuccess | InvalidInput,
+    strawberry.union("SetInstructionResult", description="What setInstruction answers."),
+]
+PublishInstructionResult: TypeAlias = Annotated[
+    PublishInstructionSuccess | InvalidInput | NotAllowed,
+    strawberry.union("PublishInstructionResult", description="What publishInstruction answers."),
+]
+
 
 @strawberry.type(
     description="Everything that can be asked. A query asks, a null answers: an unknown id is null, never an error."
@@ -173,6 +186,9 @@ class Query:
     )
     models = strawberry.field(
         resolver=on_model.models, graphql_type=list[Model], description="Every model on offer; at most 200."
+    )
+    admin = strawberry.field(
+        resolver=on_admin.admin, graphql_type=Admin | None, description="Null unless the viewer is an admin."
     )
 
 
@@ -257,6 +273,16 @@ class Mutation:
         resolver=on_user.revoke_api_key,
         graphql_type=RevokeApiKeyResult,
         description="Ends an API key; its sockets are closed within 10 seconds.",
+    )
+    set_instruction = strawberry.mutation(
+        resolver=on_instruction.set_instruction,
+        graphql_type=SetInstructionResult,
+        description="What every reply to the viewer is told from now on, beside what the operator says.",
+    )
+    publish_instruction = strawberry.mutation(
+        resolver=on_instruction.publish_instruction,
+        graphql_type=PublishInstructionResult,
+        description="For admins: the next version of an instruction. Replies that were given an older one keep naming it.",
     )
 
 

@@ -6,6 +6,7 @@ import strawberry
 
 from domain import user as domain
 from resolvers import conversation as resolve_conversation
+from resolvers import instruction as resolve_instruction
 from resolvers import user as resolve
 from schema.lazy import ConversationRef, GenerationRef
 from schema.model import Model
@@ -52,6 +53,11 @@ class Viewer(Node):
     )
     api_keys = strawberry.field(
         resolver=resolve.api_keys, graphql_type=list[ApiKey], description="Those that are not revoked; at most 50."
+    )
+    instruction = strawberry.field(
+        resolver=resolve_instruction.of_viewer,
+        graphql_type=str | None,
+        description="What every reply to the viewer is told: what setInstruction wrote.",
     )
     default_model = strawberry.field(
         resolver=resolve.default_model,

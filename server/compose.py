@@ -31,6 +31,7 @@ from domain.generation.runs import Node, Runs
 from domain.generation.service import Generations
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
+from domain.instruction import Instructions
 from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
@@ -44,6 +45,7 @@ from repositories.database import Database, QueryLogger, open_database
 from repositories.feedback import SqlFeedback
 from repositories.generation.log import SqlTokenLog
 from repositories.generation.store import SqlGenerations
+from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker
 from repositories.message.store import SqlMessages
 from repositories.notify import Notices
@@ -104,25 +106,39 @@ async def _assemble(
     wakes = Wakes(notices.tell)
     writer = LogWriter(log, wakes)
     reader = LogReader(log, writer)
-    preparation = StoredPreparation(messages, models)
+    instructions = Instructions(SqlInstructions(database, world), models)
+    preparation = StoredPreparation(messages, models, instructions)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
     followers = Followers(generations, messages, reader, wakes, world)
     wishes = Wishes(conversations, messages, generations, models)
     once = Once(conversations, messages, generations, runs, wakes)
-    continuations = Continuations(conversations, messages, generations, once, models=models, runs=runs, world=world)
+    continuations = Continuations(
+        conversations, messages, generations, once, models=models, instructions=instructions, runs=runs, world=world
+    )
     services = Services(
         users=Users(SqlUsers(database), world, settings.secret_key),
         models=models,
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(conversations, messages, wishes, once, models=models, runs=runs, following=followers, world=world),
+        sends=Sends(
+            conversations,
+            messages,
+            wishes,
+            once,
+            models=models,
+            instructions=instructions,
+            runs=runs,
+            following=followers,
+            world=world,
+        ),
         continuations=continuations,
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
         messages=Messages(messages),
         generations=Generations(generations, log, followers, runs, preparation, messages),
         feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
+        instructions=instructions,
     )
     upkeep = Upkeep(conversations, generations, events, world, settings.retention)
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from domain.conversation.commands import UpdateConversation
 from domain.conversation.entity import Conversation, RequestedState
-from domain.conversation.rules import Problems, check_policy, check_settings, check_tags, check_title
+from domain.conversation.rules import check_instruction, check_policy, check_settings, check_tags, check_title
 from domain.conversation.store import ConversationStore, Tree
 from domain.errors import NotFound, StaleVersion
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
 from domain.message import MessageStore
 from domain.model import Models
+from domain.problems import Problems
 from domain.user import Viewer
 from domain.world import ConversationId, MessageId, World
 
@@ -40,8 +41,10 @@ class Changes:
             before.require_writable()
             if command.expected_version not in (None, before.version):
                 raise StaleVersion(before)
-            changed = command.applied_to(before)
-            if changed == before:
+            changed, told = command.applied_to(before), False
+            if command.clears_instruction or command.instruction is not None:
+                told = await tree.instruct(command.instruction)
+            if changed == before and not told:
                 return before
             return await tree.change(replace(changed, version=before.version + 1, updated_at=self._world.now()))
 
@@ -95,4 +98,5 @@ class Changes:
         check_tags(problems, command.tags or (), ("tags",))
         check_settings(problems, command.settings.given, self._models, ("settings",))
         check_policy(problems, command.context_policy, ("contextPolicy",))
+        check_instruction(problems, command.instruction, ("instruction",))
         problems.refuse()

@@ -54,6 +54,7 @@ class NewConversation:
     pinned: bool = False
     settings: GenerationSettings = GenerationSettings()
     context_policy: PolicyChange = PolicyChange()
+    instruction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class UpdateConversation:
     pinned: bool | None = None
     settings: SettingsChange = SettingsChange()
     context_policy: PolicyChange = PolicyChange()
+    instruction: str | None = None
+    clears_instruction: bool = False
 
     def applied_to(self, conversation: Conversation) -> Conversation:
         title, title_source = self._title(conversation)
@@ -109,6 +112,7 @@ class SendMessage:
     parent: MessageId | None = None
     expected_leaf: MessageId | None = None
     settings: GenerationSettings = GenerationSettings()
+    instruction: str | None = None
     on_busy: BusyPolicy | None = None
     sent_at: datetime | None = None
 
@@ -121,17 +125,19 @@ class EditMessage:
     text: str
     idempotency_key: str
     settings: GenerationSettings = GenerationSettings()
+    instruction: str | None = None
     on_busy: BusyPolicy | None = None
     sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RegenerateReply:
-    """Another answer to what `reply` answers. `settings` None, field by field: as it had them. `on_busy` None: REJECT."""
+    """Another answer to what `reply` answers. `settings` and `instruction`, where None: as it had them. `on_busy` None: REJECT."""
 
     reply: MessageId
     idempotency_key: str
     settings: GenerationSettings = GenerationSettings()
+    instruction: str | None = None
     on_busy: BusyPolicy | None = None
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from domain.conversation.commands import ContinueReply
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
-from domain.conversation.rules import Problems, check_output
+from domain.conversation.rules import check_output
 from domain.conversation.store import ConversationStore, Draft, Grown, NewRun, Tree
 from domain.errors import ContextTooLarge, ConversationBusy, InputRule, NotContinuable, NotFound, Refusal
 from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
@@ -14,8 +14,10 @@ from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
+from domain.instruction import Instructions
 from domain.message import Message, MessageRole, MessageStatus, MessageStore
 from domain.model import Model, ModelCapability, Models
+from domain.problems import Problems
 from domain.text import is_blank
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
@@ -51,12 +53,13 @@ class Continuations:
         once: Once,
         *,
         models: Models,
+        instructions: Instructions,
         runs: Runs,
         world: World,
     ) -> None:
         self._conversations, self._messages, self._generations = conversations, messages, generations
         self._once, self._models, self._runs, self._world = once, models, runs, world
-        self._windows = Windows(messages)
+        self._instructions, self._windows = instructions, Windows(messages)
 
     async def go_on(self, viewer: Viewer, command: ContinueReply) -> Sent:
         """Raises every refusal of ContinueReplyResult; then nothing was written."""
@@ -101,7 +104,10 @@ class Continuations:
         owner, received_at = before.owner_id, self._world.now()
         asked = (await self._messages.messages(owner, [reply.parent_id]))[reply.parent_id] if reply.parent_id else None
         assert asked is not None, "a reply answers something"
-        window = await self._windows.assemble(owner, asked.parent_id, asked.text, model, settings, begun=kept_of(reply))
+        layers = await self._instructions.layers(owner, model.key, reply.conversation_id, request=before.instruction)
+        window = await self._windows.assemble(
+            owner, asked.parent_id, asked.text, model, settings, begun=kept_of(reply), layers=layers
+        )
         return Plan(reply, asked, before, model, window, received_at)
 
     def _check(self, command: ContinueReply, reply: Message) -> None:
@@ -175,6 +181,7 @@ class Continuations:
             plan.window,
             trigger=GenerationTrigger.CONTINUE,
             queued=self._runs.has_line(plan.model),
+            instruction=plan.before.instruction,
         )
         grown = await self._grow(tree, plan, replace(draft, status=run.status.of_reply()), run)
         [reply] = grown.messages

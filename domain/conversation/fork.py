@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from domain.conversation.commands import ForkConversation, fingerprint
 from domain.conversation.entity import Conversation, ConversationState, TitleSource
-from domain.conversation.rules import Problems, check_title
+from domain.conversation.rules import check_title
 from domain.conversation.service import Created, recall, replayed
 from domain.conversation.store import ConversationStore, KeyTaken, Memo, Remembered
 from domain.errors import LimitedResource, LimitReached, NotFound
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
 from domain.message import Message, MessageStore
+from domain.problems import Problems
 from domain.user import Viewer
 from domain.world import ConversationId, World
 

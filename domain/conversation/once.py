@@ -118,6 +118,7 @@ def new_run(
     trigger: GenerationTrigger,
     queued: bool,
     waits_for: GenerationId | None = None,
+    instruction: str | None = None,
 ) -> Generation:
     """The run that will write `reply`, after the text that stands there."""
     assert reply.generation_id is not None
@@ -137,6 +138,7 @@ def new_run(
         waits_for=waits_for,
         text_offset=units(reply.text),
         last_seq=0 if queued else 1,
+        instruction=instruction,
     )
 
 

@@ -1,13 +1,14 @@
-"""What may be said: the limits of every input, and all that is wrong with one at once."""
+"""What may be said: the limits of every input."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from domain.conversation.commands import PolicyChange
-from domain.errors import InputProblem, InputRule, InvalidInput
+from domain.errors import InputRule
 from domain.generation.entity import GenerationSettings
+from domain.instruction import INSTRUCTION_LENGTH
 from domain.model import Model, Models
-from domain.text import is_blank, storable, units
+from domain.problems import IDEMPOTENCY_KEY_LENGTH, Problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,54 +24,14 @@ class InputLimits:
     tag_length: int = 50
     stop_sequences: int = 4
     stop_length: int = 64
-    idempotency_key_length: int = 128
+    idempotency_key_length: int = IDEMPOTENCY_KEY_LENGTH
     comment_length: int = 2_000
+    instruction_length: int = INSTRUCTION_LENGTH
 
 
 LIMITS = InputLimits()
 MOST_OUTPUT_TOKENS = 1_000_000
 MOST_INPUT_TOKENS = 10_000_000
-
-
-class Problems:
-    """Collects; `refuse` raises them all together. `root`: the argument that paths lead down from."""
-
-    def __init__(self, root: Sequence[str] = ("input",)) -> None:
-        self._found: list[InputProblem] = []
-        self._root = root
-
-    def add(self, rule: InputRule, path: Sequence[str], message: str, limit: int | None = None) -> None:
-        self._found.append(InputProblem(rule, (*self._root, *path), message, limit))
-
-    def text(self, text: str, path: Sequence[str], limit: int) -> None:
-        if is_blank(text):
-            self.add(InputRule.EMPTY, path, "Say something that can be seen.")
-        self.length(text, path, limit)
-        self.storable(text, path)
-
-    def storable(self, text: str, path: Sequence[str]) -> None:
-        if not storable(text):
-            self.add(
-                InputRule.FORBIDDEN_CHARACTER, path, "NUL and halves of surrogate pairs cannot be stored: remove them."
-            )
-
-    def length(self, text: str, path: Sequence[str], limit: int) -> None:
-        if units(text) > limit:
-            self.add(InputRule.TOO_LONG, path, f"At most {limit} UTF-16 code units.", limit)
-
-    def key(self, key: str) -> None:
-        self.text(key, ("idempotencyKey",), LIMITS.idempotency_key_length)
-
-    def within(self, value: float | None, path: Sequence[str], lowest: float, highest: float) -> None:
-        # Written so that NaN, which compares with nothing, is refused.
-        if value is not None and not lowest <= value <= highest:
-            passed = lowest if value < lowest else highest
-            self.add(InputRule.OUT_OF_RANGE, path, f"From {lowest:g} to {highest:g}.", int(passed))
-
-    def refuse(self) -> None:
-        """Raises InvalidInput if anything was found."""
-        if self._found:
-            raise InvalidInput(self._found)
 
 
 def check_settings(problems: Problems, settings: GenerationSettings, models: Models, path: Sequence[str]) -> None:
@@ -99,6 +60,11 @@ def check_policy(problems: Problems, policy: PolicyChange, path: Sequence[str]) 
 def check_title(problems: Problems, title: str | None, path: Sequence[str]) -> None:
     if title is not None:
         problems.text(title, path, LIMITS.title_length)
+
+
+def check_instruction(problems: Problems, text: str | None, path: Sequence[str]) -> None:
+    if text is not None:
+        problems.text(text, path, LIMITS.instruction_length)
 
 
 def check_tags(problems: Problems, tags: Iterable[str], path: Sequence[str]) -> None:

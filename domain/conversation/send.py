@@ -10,7 +10,7 @@ from typing import Protocol
 from domain.conversation.commands import BusyPolicy, NewConversation, RegenerateReply, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
-from domain.conversation.rules import Problems, check_output
+from domain.conversation.rules import check_output
 from domain.conversation.service import opened
 from domain.conversation.store import ConversationStore, Draft, NewRun, Standing, Tree, Writing
 from domain.conversation.wishes import Starting, Wish, Wishes
@@ -25,8 +25,10 @@ from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.window import Window, Windows
+from domain.instruction import Instructions
 from domain.message import MessageRole, MessageStatus, MessageStore
 from domain.model import Model, Models
+from domain.problems import Problems
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
 
@@ -50,10 +52,11 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A wish that passed its checks: nothing is written yet."""
+    """A wish that passed its checks: nothing is written yet, the conversation that it opens neither."""
 
     command: Starting
     wish: Wish
+    conversation: Conversation
     beside: Beside | None
     model: Model
     window: Window
@@ -78,13 +81,14 @@ class Sends:
         once: Once,
         *,
         models: Models,
+        instructions: Instructions,
         runs: Runs,
         following: Following,
         world: World,
     ) -> None:
         self._conversations, self._messages, self._wishes, self._once = conversations, messages, wishes, once
         self._models, self._runs, self._following, self._world = models, runs, following, world
-        self._windows = Windows(messages)
+        self._instructions, self._windows = instructions, Windows(messages)
 
     async def send(self, viewer: Viewer, command: Starting) -> Sent:
         """Raises every refusal of the command's result; then nothing was written."""
@@ -109,8 +113,12 @@ class Sends:
         check_output(problems, command.settings, model, ("settings",))
         problems.refuse()
         parent = beside.parent if beside else wish.parent
-        window = await self._windows.assemble(viewer.id, parent, wish.text, model, wish.settings)
-        return Plan(command, wish, beside, model, window, received_at)
+        conversation = wish.conversation or opened(viewer.id, _new(command), self._world)
+        layers = await self._instructions.layers(
+            viewer.id, model.key, conversation.id, opening=_new(command).instruction, request=wish.instruction
+        )
+        window = await self._windows.assemble(viewer.id, parent, wish.text, model, wish.settings, layers=layers)
+        return Plan(command, wish, conversation, beside, model, window, received_at)
 
     async def _make_way(self, viewer: Viewer, command: Starting, busy: ConversationBusy) -> Beside | None:
         """Raises `busy` again where the policy does not help."""
@@ -143,13 +151,12 @@ class Sends:
 
     async def _write(self, viewer: Viewer, plan: Plan) -> Written:
         """One transaction, one commit. Raises KeyTaken, Moved."""
-        conversation = plan.wish.conversation or opened(viewer.id, _new(plan.command), self._world)
         said, reply = self._said(plan), self._reply(plan)
         asked_id = said.id if said else plan.answers
         assert asked_id is not None, "what is not said now stands there"
-        done = memo(viewer, plan.command, conversation.id, asked_id, reply)
+        done = memo(viewer, plan.command, plan.conversation.id, asked_id, reply)
         async with self._conversations.writing(done) as writing:
-            tree = await _tree(writing, viewer, plan, conversation)
+            tree = await _tree(writing, viewer, plan)
             return await self._grow(tree, plan, said, reply)
 
     async def _grow(self, tree: Tree, plan: Plan, said: Draft | None, reply: Draft) -> Written:
@@ -164,6 +171,7 @@ class Sends:
             trigger=plan.wish.trigger,
             queued=ahead is not None or self._runs.has_line(plan.model),
             waits_for=ahead.id if ahead else None,
+            instruction=plan.wish.instruction,
         )
         reply = replace(reply, status=run.status.of_reply())
         node = self._runs.node
@@ -206,10 +214,10 @@ _NAMES = {
 }
 
 
-async def _tree(writing: Writing, viewer: Viewer, plan: Plan, conversation: Conversation) -> Tree:
+async def _tree(writing: Writing, viewer: Viewer, plan: Plan) -> Tree:
     if plan.wish.conversation is None:
-        return await writing.open(conversation)
-    tree = await writing.lock(viewer.id, conversation.id)
+        return await writing.open(plan.conversation, _new(plan.command).instruction)
+    tree = await writing.lock(viewer.id, plan.conversation.id)
     if tree is None:
         raise NotFound("input", _NAMES[plan.wish.trigger])
     tree.conversation.require_open()

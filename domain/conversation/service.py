@@ -11,7 +11,7 @@ from domain.conversation.entity import (
     ConversationState,
     TitleSource,
 )
-from domain.conversation.rules import Problems, check_policy, check_settings, check_tags, check_title
+from domain.conversation.rules import check_instruction, check_policy, check_settings, check_tags, check_title
 from domain.conversation.store import ConversationStore, KeyTaken, Memo, Remembered
 from domain.errors import KeyReused, NotFound
 from domain.generation.entity import ContextPolicy
@@ -19,6 +19,7 @@ from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
 from domain.model import Models
 from domain.page import Page, PageArgs
+from domain.problems import Problems
 from domain.text import storable
 from domain.user import Viewer
 from domain.world import ConversationId, UserId, World
@@ -57,7 +58,7 @@ class Conversations:
         done = Remembered(fingerprint(command), {"conversation": conversation.id})
         try:
             async with self._store.writing(Memo(viewer.id, command.idempotency_key, done)) as writing:
-                await writing.open(conversation)
+                await writing.open(conversation, command.new.instruction)
         except KeyTaken:
             return await self.create(viewer, command)
         self._wakes.wake([conversation.id, viewer.id])
@@ -106,6 +107,7 @@ def check_new(problems: Problems, new: NewConversation, models: Models, path: Se
     check_tags(problems, new.tags, (*path, "tags"))
     check_settings(problems, new.settings, models, (*path, "settings"))
     check_policy(problems, new.context_policy, (*path, "contextPolicy"))
+    check_instruction(problems, new.instruction, (*path, "instruction"))
 
 
 def opened(owner_id: UserId, new: NewConversation, world: World) -> Conversation:

@@ -120,6 +120,9 @@ class Tree(Protocol):
     async def take_up(self, generation_id: GenerationId) -> bool:
         """Once for each run that was handed over. False: somebody was first."""
 
+    async def instruct(self, text: str | None) -> bool:
+        """From now on the conversation's instruction is `text`; None: it has none. False: that is so already."""
+
 
 class Writing(Protocol):
     """One short transaction. Its locks are taken in this order: quotas, the conversation, what is inserted.
@@ -127,7 +130,7 @@ class Writing(Protocol):
     `lock` and `open` remember the memo, if there is one, in the same statement; they raise KeyTaken.
     """
 
-    async def open(self, conversation: Conversation) -> Tree: ...
+    async def open(self, conversation: Conversation, instruction: str | None = None) -> Tree: ...
 
     async def lock(self, owner: UserId, conversation_id: ConversationId) -> Tree | None:
         """None: not there, not theirs or deleted."""

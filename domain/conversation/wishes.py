@@ -5,7 +5,7 @@ from typing import assert_never
 
 from domain.conversation.commands import EditMessage, RegenerateReply, SendMessage
 from domain.conversation.entity import Conversation
-from domain.conversation.rules import LIMITS, Problems, check_settings
+from domain.conversation.rules import LIMITS, check_instruction, check_settings
 from domain.conversation.service import check_new
 from domain.conversation.store import ConversationStore
 from domain.errors import InputRule, NotFound
@@ -13,6 +13,7 @@ from domain.generation.entity import GenerationSettings, GenerationTrigger
 from domain.generation.log import GenerationStore
 from domain.message import Message, MessageRole, MessageStore
 from domain.model import Models
+from domain.problems import Problems
 from domain.user import Viewer
 from domain.world import ConversationId, MessageId
 
@@ -31,6 +32,7 @@ class Wish:
     text: str
     settings: GenerationSettings
     trigger: GenerationTrigger
+    instruction: str | None
     asked: Message | None = None
     follows: bool = False
 
@@ -69,6 +71,7 @@ class Wishes:
             command.text,
             command.settings.over(weaker),
             GenerationTrigger.SEND,
+            command.instruction,
             follows=command.parent is None,
         )
 
@@ -80,7 +83,9 @@ class Wishes:
             problems.add(InputRule.WRONG_ROLE, ("message",), "Only what the user said can be edited.")
         problems.refuse()
         settings = command.settings.over(conversation.settings)
-        return Wish(conversation, message.parent_id, command.text, settings, GenerationTrigger.EDIT)
+        return Wish(
+            conversation, message.parent_id, command.text, settings, GenerationTrigger.EDIT, command.instruction
+        )
 
     async def _of_regeneration(self, viewer: Viewer, command: RegenerateReply) -> Wish:
         """As the old reply was asked for, where the command does not say otherwise."""
@@ -92,13 +97,17 @@ class Wishes:
             problems.add(InputRule.WRONG_ROLE, ("reply",), "It begins a fork, and answers nothing there.")
         problems.refuse()
         runs = await self._generations.generations(viewer.id, [reply.generation_id] if reply.generation_id else [])
-        before = next((run.settings for run in runs.values()), GenerationSettings())
-        settings = command.settings.over(before).over(conversation.settings)
+        before = next(iter(runs.values()), None)
+        settings = command.settings.over(before.settings if before else GenerationSettings()).over(
+            conversation.settings
+        )
+        instruction = command.instruction or (before.instruction if before else None)
         assert reply.parent_id is not None, "a root was refused"
         asked = (await self._messages.messages(viewer.id, [reply.parent_id])).get(reply.parent_id)
         if asked is None:
             raise NotFound("input", "reply")
-        return Wish(conversation, asked.parent_id, asked.text, settings, GenerationTrigger.REGENERATE, asked)
+        trigger = GenerationTrigger.REGENERATE
+        return Wish(conversation, asked.parent_id, asked.text, settings, trigger, instruction, asked)
 
     async def _named(self, viewer: Viewer, message_id: MessageId, name: str) -> tuple[Message, Conversation]:
         message = (await self._messages.messages(viewer.id, [message_id])).get(message_id)
@@ -133,6 +142,7 @@ class Wishes:
         problems.text(command.text, ("text",), LIMITS.text_length)
         _check_fields_agree(problems, command)
         check_settings(problems, command.settings, self._models, ("settings",))
+        check_instruction(problems, command.instruction, ("instruction",))
         if command.new_conversation is not None:
             check_new(problems, command.new_conversation, self._models, ("newConversation",))
         problems.refuse()
@@ -141,6 +151,7 @@ class Wishes:
         problems = Problems()
         problems.key(command.idempotency_key)
         check_settings(problems, command.settings, self._models, ("settings",))
+        check_instruction(problems, command.instruction, ("instruction",))
         return problems
 
 

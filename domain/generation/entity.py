@@ -160,7 +160,7 @@ class Generation:
     """`text_offset`: where its text begins in the reply, in UTF-16 code units. `last_seq`: of its log.
 
     `estimated_input_tokens`: our count of the prompt, taken before it was sent. `waits_for`: the run before it in a queue.
-    `produced_tokens`: the model's, as counted while they came in.
+    `produced_tokens`: the model's, as counted while they came in. `instruction`: what it was given for itself alone.
     """
 
     id: GenerationId
@@ -189,6 +189,7 @@ class Generation:
     notices: tuple[Notice, ...] = ()
     attempts: tuple[ProviderAttempt, ...] = ()
     produced_tokens: int = 0
+    instruction: str | None = None
 
     @property
     def delivered(self) -> bool:

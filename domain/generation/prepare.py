@@ -5,6 +5,7 @@ from typing import Protocol
 
 from domain.generation.entity import Generation
 from domain.generation.window import Windows
+from domain.instruction import Instructions
 from domain.message import Message, MessageStore
 from domain.model import Model, ModelRequest, Models
 from domain.text import cut
@@ -30,8 +31,8 @@ class Preparation(Protocol):
 
 
 class StoredPreparation:
-    def __init__(self, messages: MessageStore, models: Models) -> None:
-        self._messages, self._models = messages, models
+    def __init__(self, messages: MessageStore, models: Models, instructions: Instructions) -> None:
+        self._messages, self._models, self._instructions = messages, models, instructions
         self._windows = Windows(messages)
 
     async def order(self, generation: Generation, model: Model | None = None) -> Order | None:
@@ -40,9 +41,12 @@ class StoredPreparation:
         asked = await self._message(generation.owner_id, reply.parent_id) if reply and reply.parent_id else None
         if reply is None or asked is None:
             return None
-        kept = cut(reply.text, generation.text_offset)
+        kept, owner = cut(reply.text, generation.text_offset), generation.owner_id
+        layers = await self._instructions.layers(
+            owner, model.key, generation.conversation_id, request=generation.instruction
+        )
         window = await self._windows.assemble(
-            generation.owner_id, asked.parent_id, asked.text, model, generation.settings, begun=kept
+            owner, asked.parent_id, asked.text, model, generation.settings, begun=kept, layers=layers
         )
         return Order(generation, model, window.request(model, generation.settings), kept)
 

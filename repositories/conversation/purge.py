@@ -26,6 +26,7 @@ _PURGE_BRANCHES = """
 DELETE FROM branches b WHERE b.id = ANY($1) AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.branch_id = b.id)
 """
 
+_PURGE_INSTRUCTION = "DELETE FROM instructions WHERE scope = 'CONVERSATION' AND key = $1::uuid::text"
 _PURGE_CONVERSATION = "DELETE FROM conversations WHERE id = $1"
 
 
@@ -51,5 +52,6 @@ async def _purge(session: Session, conversation_id: UUID, limit: int) -> int:
     removed = await session.execute(_PURGE_MESSAGES, ids)
     await session.execute(_PURGE_BRANCHES, list({message["branch_id"] for message in latest}))
     if removed < limit:
+        await session.execute(_PURGE_INSTRUCTION, conversation_id)
         removed += await session.execute(_PURGE_CONVERSATION, conversation_id)
     return removed

@@ -10,6 +10,7 @@ from asyncpg import Record
 from domain.conversation.entity import Conversation
 from domain.conversation.store import Draft, Grown, NewRun, Standing
 from domain.generation.entity import Generation, GenerationStatus
+from domain.instruction import InstructionScope
 from domain.message import Message, Place
 from domain.world import BranchId, GenerationId, MessageId, World
 from repositories.conversation.change import change, show
@@ -17,6 +18,7 @@ from repositories.conversation.row import to_conversation
 from repositories.database import Session
 from repositories.generation.detail import settings_json, started_json
 from repositories.generation.row import Kind, to_generation
+from repositories.instruction import say
 from repositories.message.leaf import leaves_below
 from repositories.message.row import COLUMNS, RUN, to_message
 from repositories.tables import EventKind
@@ -56,8 +58,9 @@ state = CASE state WHEN 'INACTIVE' THEN 'ACTIVE' ELSE state END, has_unread = fa
 _BEGIN = f"""
 , run AS (
   INSERT INTO generations (id, conversation_id, owner_id, reply_id, trigger, status, model_key, requested_model_key,
-    settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, waits_for, last_seq, node, lease_until)
-  SELECT $4, id, owner_id, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, now() + $18::interval
+    settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, waits_for, last_seq, node, lease_until,
+    instruction)
+  SELECT $4, id, owner_id, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, now() + $18::interval, $20
   FROM conversation WHERE $4::uuid IS NOT NULL
 ), started AS (
   INSERT INTO generation_events (generation_id, seq, at, kind, detail)
@@ -72,43 +75,43 @@ _BEGIN = f"""
 # `place` is where the first draft goes. A parent without children was the tip of its branch, which then goes on.
 _GROW = f"""
 WITH conversation AS (
-  UPDATE conversations SET message_count = message_count + cardinality($22::uuid[]),
-    root_count = root_count + ($20::uuid IS NULL)::int,
-    event_seq = event_seq + cardinality($22) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
+  UPDATE conversations SET message_count = message_count + cardinality($23::uuid[]),
+    root_count = root_count + ($21::uuid IS NULL)::int,
+    event_seq = event_seq + cardinality($23) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
   WHERE id = $1 RETURNING *
 ), parent AS (
-  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $20
+  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $21
   RETURNING branch_id, depth, child_count
 ), place AS (
-  SELECT $21::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
+  SELECT $22::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
     child_count AS sibling_index
   FROM parent WHERE child_count > 1
   UNION ALL
   SELECT branch_id, NULL, NULL, depth + 1, 1 FROM parent WHERE child_count = 1
   UNION ALL
-  SELECT $21, NULL, NULL, 0, root_count FROM conversation WHERE $20 IS NULL
+  SELECT $22, NULL, NULL, 0, root_count FROM conversation WHERE $21 IS NULL
 ), opened AS (
   INSERT INTO branches (id, conversation_id, parent_branch_id, fork_depth, tip_number, active_seq)
   SELECT place.branch_id, c.id, place.parent_branch_id, place.fork_depth, c.message_count, c.activations
-  FROM place, conversation c WHERE place.branch_id = $21
+  FROM place, conversation c WHERE place.branch_id = $22
 ), extended AS (
   UPDATE branches b SET tip_number = c.message_count, active_seq = c.activations
-  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $21
+  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $22
 ), draft AS (
-  SELECT * FROM unnest($22, $23::text[], $24::text[], $25::text[], $26::timestamptz[], $27::timestamptz[],
-    $28::text[], $29::uuid[], $30::text[]) WITH ORDINALITY
+  SELECT * FROM unnest($23, $24::text[], $25::text[], $26::text[], $27::timestamptz[], $28::timestamptz[],
+    $29::text[], $30::uuid[], $31::text[]) WITH ORDINALITY
     AS d (id, role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, n)
 ), added AS (
   INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,
     role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key)
-  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $20), place.depth + d.n - 1,
-    c.message_count - cardinality($22) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
-    (d.n < cardinality($22))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
+  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $21), place.depth + d.n - 1,
+    c.message_count - cardinality($23) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
+    (d.n < cardinality($23))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
     d.generation_id, d.model_key
   FROM conversation c, place, draft d
 ), told_of_messages AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, owner_id)
-  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($22) + d.n, statement_timestamp(),
+  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($23) + d.n, statement_timestamp(),
     {EventKind.MESSAGE_ADDED:d}, d.id, c.owner_id
   FROM conversation c, draft d
 )
@@ -120,7 +123,7 @@ _REOPEN = f"""
 WITH conversation AS (
   UPDATE conversations SET event_seq = event_seq + 1, {_SHOWN} WHERE id = $1 RETURNING *
 ), reply AS (
-  UPDATE messages SET generation_id = $4, status = $20, completed_at = NULL WHERE conversation_id = $1 AND id = $2
+  UPDATE messages SET generation_id = $4, status = $21, completed_at = NULL WHERE conversation_id = $1 AND id = $2
   RETURNING branch_id
 ), marked AS (
   UPDATE branches b SET active_seq = c.activations FROM reply, conversation c WHERE b.id = reply.branch_id
@@ -174,6 +177,10 @@ class SqlTree:
         self._conversation = to_conversation(row)
         reopened = replace(reply, generation_id=begun.id, status=status, completed_at=None, text_through_seq=0)
         return Grown(self._conversation, (reopened,))
+
+    async def instruct(self, text: str | None) -> bool:
+        scope, conversation = InstructionScope.CONVERSATION, self.conversation
+        return await say(self._session, self._world, scope, str(conversation.id), text or "", by=conversation.owner_id)
 
     async def change(self, changed: Conversation) -> Conversation:
         self._conversation = await change(self._session, changed)
@@ -263,7 +270,8 @@ def _run(run: NewRun) -> tuple[object, ...]:
         generation.last_seq,
         *((None, None) if queued else (run.node, run.lease)),
         started_json(generation.attempt, generation.model_key),
+        generation.instruction,
     )
 
 
-_NO_RUN = (None,) * 16
+_NO_RUN = (None,) * 17

@@ -100,7 +100,7 @@ class SqlWriting:
     def __init__(self, session: Session, world: World, memo: Memo | None) -> None:
         self._session, self._world, self._memo = session, world, memo
 
-    async def open(self, conversation: Conversation) -> SqlTree:
+    async def open(self, conversation: Conversation, instruction: str | None = None) -> SqlTree:
         opened = await self._session.execute(
             _OPEN,
             *_columns(self._memo),
@@ -121,7 +121,10 @@ class SqlWriting:
         )
         if not opened:
             raise KeyTaken
-        return SqlTree(self._session, conversation, self._world)
+        tree = SqlTree(self._session, conversation, self._world)
+        if instruction is not None:
+            await tree.instruct(instruction)
+        return tree
 
     async def lock(self, owner: UserId, conversation_id: ConversationId) -> SqlTree | None:
         [row] = await self._session.fetch(_LOCK, *_columns(self._memo), conversation_id, owner)

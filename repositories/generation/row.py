@@ -81,6 +81,7 @@ def to_generation(row: Mapping[str, Any]) -> Generation:
         notices=to_notices(row["notices"]),
         attempts=to_attempts(row["attempts"]),
         produced_tokens=row["produced_tokens"],
+        instruction=row["instruction"],
     )
 
 

@@ -21,6 +21,10 @@ def test_other_text_stays_as_it_is(text: str) -> None:
     assert break_markers(text) == text
 
 
+def test_a_marker_in_another_is_broken_too() -> None:
+    assert break_markers("<|[INST]|>") == f"<{ZERO_WIDTH_SPACE}|[{ZERO_WIDTH_SPACE}INST]|>"
+
+
 @given(st.lists(st.sampled_from([*MARKERS, "<", "|", ">", "[", "]", "s", "/", "<|", "|>", "x"])).map("".join))
 def test_whatever_is_written_no_marker_is_left_and_nothing_else_changed(text: str) -> None:
     broken = break_markers(text)

@@ -8,6 +8,7 @@ import strawberry
 from litestar import Litestar
 
 import schema
+from domain.user import Role
 from providers.openai import ServerConfig
 from server.compose import Gus
 from server.models_file import Catalogue
@@ -63,6 +64,12 @@ async def ada(gus: Gus, app: Litestar) -> FrontEnd:
 async def bob(gus: Gus, app: Litestar) -> FrontEnd:
     """His may not."""
     return FrontEnd(app, await new_user(gus, "Bob", can_manage=False))
+
+
+@pytest.fixture
+async def grace(gus: Gus, app: Litestar) -> FrontEnd:
+    """She is an admin."""
+    return FrontEnd(app, await new_user(gus, "Grace", can_manage=False, role=Role.ADMIN))
 
 
 @pytest.fixture

@@ -188,6 +188,26 @@ mutation RevokeKey($apiKey: ID!) {{
 }}
 """
 
+SET_INSTRUCTION = f"""
+mutation SetInstruction($text: String) {{
+  setInstruction(text: $text) {{
+    {_refusals("InvalidInput")}
+    ... on SetInstructionSuccess {{ viewer {{ id instruction }} }}
+  }}
+}}
+"""
+
+PUBLISH = f"""
+mutation Publish($input: PublishInstructionInput!) {{
+  publishInstruction(input: $input) {{
+    {_refusals("InvalidInput", "NotAllowed")}
+    ... on PublishInstructionSuccess {{
+      instruction {{ id scope key version text sha256 publishedBy {{ displayName }} }}
+    }}
+  }}
+}}
+"""
+
 EVENT = """
 fragment Event on GenerationEvent {
   __typename

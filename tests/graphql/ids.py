@@ -7,7 +7,8 @@ from resolvers.node import encode
 _NOTHING = UUID("01890000-0000-7000-8000-000000000000")
 
 UNKNOWN = {
-    kind: encode(kind, _NOTHING) for kind in ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation")
+    kind: encode(kind, _NOTHING)
+    for kind in ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation", "Instruction")
 }
 UNKNOWN["Model"] = encode("Model", "none")
 

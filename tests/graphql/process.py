@@ -30,7 +30,7 @@ def served(gus: Gus, built: strawberry.Schema) -> Litestar:
     return Litestar(transport.routes(), openapi_config=None, logging_config=None)
 
 
-async def new_user(gus: Gus, name: str, *, can_manage: bool) -> str:
+async def new_user(gus: Gus, name: str, *, can_manage: bool, role: Role = Role.USER) -> str:
     """The secret of the user's key."""
-    user = await gus.services.users.create_user(name, Role.USER)
+    user = await gus.services.users.create_user(name, role)
     return (await gus.services.users.issue_key(user.id, "first", can_manage=can_manage)).secret

@@ -18,6 +18,9 @@ TABLES = (
     "generations",
     "generation_events",
     "conversation_events",
+    "generations",
+    "generation_events",
+    "instructions",
 )
 
 

@@ -24,7 +24,14 @@ async def test_a_send_opens_a_conversation_in_one_transaction(ada: FrontEnd, gus
     assert (outlined(statements).count("BEGIN"), outlined(statements).count("COMMIT")) == (1, 1)
     expected = {"conversations": 1, "branches": 1, "messages": 2, "feedback": 0, "conversation_events": 4}
     run = {"generations": 1, "generation_events": 1}
-    assert await counts(gus.database) == {**expected, **run, "idempotency_keys": 1, "users": 1, "api_keys": 1}
+    assert await counts(gus.database) == {
+        **expected,
+        **run,
+        "idempotency_keys": 1,
+        "users": 1,
+        "api_keys": 1,
+        "instructions": 0,
+    }
 
 
 async def test_a_new_conversation_is_as_the_send_says(ada: FrontEnd) -> None:
@@ -153,18 +160,19 @@ async def test_the_same_key_of_two_viewers_is_two_keys(ada: FrontEnd, bob: Front
 async def test_a_send_takes_these_statements_and_no_more(ada: FrontEnd) -> None:
     new, statements = await ada.counted(LEAN, input=slow("first"))
     asked, opened, grown = ["idempotency_keys"], ["BEGIN", "idempotency_keys"], ["conversations", "COMMIT"]
-    assert outlined(statements) == asked + opened + grown
+    told = ["users"]  # the viewer's role, and with it all that is said for it
+    assert outlined(statements) == asked + told + opened + grown
     await ada.followed(new["sendMessage"]["generation"]["id"])
 
     here = {"conversation": new["sendMessage"]["conversation"]["id"]}
     next, statements = await ada.counted(LEAN, input={**slow("second"), **here})
-    planned, looked = ["conversations", "messages"], ["generations"]
+    planned, looked = ["conversations", *told, "messages"], ["generations"]
     assert outlined(statements) == asked + planned + opened + looked + grown
     await ada.followed(next["sendMessage"]["generation"]["id"])
 
     below = {**here, "parent": new["sendMessage"]["reply"]["id"]}
     _, statements = await ada.counted(LEAN, input={**slow("third"), **below})
-    assert outlined(statements) == [*asked, "conversations", "messages", "messages", *opened, *looked, *grown]
+    assert outlined(statements) == [*asked, "conversations", "messages", *told, "messages", *opened, *looked, *grown]
 
     _, statements = await ada.counted(LEAN, input={**slow("third"), **below})
     assert outlined(statements) == [*asked, "conversations", "messages", "generations"]
@@ -173,7 +181,7 @@ async def test_a_send_takes_these_statements_and_no_more(ada: FrontEnd) -> None:
 async def test_a_run_takes_these_statements_beside_the_commits_of_its_text(ada: FrontEnd) -> None:
     sent, statements = await ada.counted(LEAN, input={"text": script(words=1), "idempotencyKey": "k"})
     await ada.followed(sent["sendMessage"]["generation"]["id"])
-    assert outlined(statements)[5:] == ["conversations"]  # the end: one statement, and a commit of its own
+    assert outlined(statements)[6:] == ["conversations"]  # the end: one statement, and a commit of its own
 
 
 def slow(key: str) -> dict[str, object]:

@@ -11,11 +11,13 @@ from domain.conversation.store import KeyTaken
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
 from domain.generation.log import Line
 from domain.generation.wakes import Wakes
+from domain.instruction import InstructionScope, Publication
 from domain.job import Job, JobHandler, JobKind
 from domain.model import ModelKey
 from domain.world import ConversationId, MessageId, NodeId, UserId
 from repositories.database import Database, open_database
 from repositories.generation.log import SqlTokenLog
+from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker, Pace
 from repositories.migrate import migrate
 from tests.repositories.story import LEASE, WORLD, Story, draft, memo
@@ -92,6 +94,17 @@ async def counted(database: Database, condition: str) -> int:
     return int(row["count"])
 
 
+async def publish(url: str, owner: str, versions: str) -> int:
+    """Replaces whatever version is in force until there are so many; answers how often it was the first to."""
+    first = 0
+    async with open_database(url, 10) as database:
+        instructions = SqlInstructions(database, WORLD)
+        for version in range(int(versions)):
+            publication = Publication(InstructionScope.PLATFORM, "", f"{version}", version)
+            first += await instructions.publish(publication, UserId(UUID(owner))) is not None
+    return first
+
+
 async def do_jobs(url: str) -> int:
     """Until there are none."""
     done: list[Job] = []
@@ -129,6 +142,7 @@ if __name__ == "__main__":
         "apply": apply,
         "do_jobs": do_jobs,
         "hold_a_job": hold_a_job,
+        "publish": publish,
         "reply": reply,
         "send": send,
         "work": work,

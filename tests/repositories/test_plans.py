@@ -16,13 +16,15 @@ from domain.conversation.store import NewRun
 from domain.feedback import Feedback, Rating
 from domain.generation.entity import Generation
 from domain.generation.log import Append, Line, NewText, StopRequest, Want
+from domain.instruction import PUBLISHED, InstructionScope, Publication
 from domain.message import Family, Message, MessageFilter
 from domain.model import ModelKey
 from domain.page import PageArgs
 from repositories.feedback import SqlFeedback
+from repositories.instruction import SqlInstructions
 from repositories.user import SqlUsers
 from tests.load.planting import plant_line, plant_regenerated
-from tests.repositories.story import LEASE, NODE, NOW, Story, draft_of_reply, new_generation
+from tests.repositories.story import LEASE, NODE, NOW, WORLD, Story, draft_of_reply, new_generation
 from tests.repositories.test_fork import forked
 from tests.repositories.test_writing import send
 
@@ -36,6 +38,9 @@ WITH crowd AS (
 ), happened AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, owner_id)
   SELECT gen_random_uuid(), 1, now(), 1, gen_random_uuid(), id FROM crowd
+), said AS (
+  INSERT INTO instructions (id, scope, key, version, text, sha256, published_at, published_by)
+  SELECT gen_random_uuid(), 'USER', id::text, 1, 'Rhyme.', '', now(), id FROM crowd
 ), secrets AS (
   INSERT INTO api_keys (id, user_id, name, prefix, digest, can_manage, created_at)
   SELECT gen_random_uuid(), id, '', '', id::text::bytea, false, now() FROM crowd
@@ -86,7 +91,7 @@ async def test_an_index_is_behind_every_statement(
     statements.clear()
     run = await every_operation(story, leaf)
     asked = {logged.query for logged in statements if not logged.query.startswith(("BEGIN", "COMMIT"))}
-    assert len(asked) == 75
+    assert len(asked) == 84
     scanned = {query: tables for query in asked if (tables := await tables_read_whole(connection, query))}
     assert not scanned, "\n".join(f"{tables}: {query}" for query, tables in scanned.items())
     assert run.last_seq == 1
@@ -112,6 +117,7 @@ async def every_operation(story: Story, leaf: Message) -> Generation:
     await messages.siblings_at(owner, [(family, 1), (Family(conversation_id, None), 1)])
     await messages.leaves_below(owner, [leaf.id, above[0].id])
     await conversations(story, leaf)
+    await instructions(story, leaf)
     await queues(story)
     await forks(story)
     return await runs(story, leaf)
@@ -143,6 +149,18 @@ async def forks(story: Story) -> None:
     feedback = SqlFeedback(story.database)
     assert await feedback.rate(reply, Feedback(Rating.UP, ("a",), None, NOW), NOW)
     assert len(await feedback.feedback(story.owner, [reply.id])) == 1
+
+
+async def instructions(story: Story, leaf: Message) -> None:
+    stored = SqlInstructions(story.database, WORLD)
+    await stored.say(story.owner, "Rhyme.")
+    published = await stored.publish(Publication(InstructionScope.PLATFORM, "", "Be kind.", 0), story.owner)
+    assert published is not None
+    layers = await stored.in_force(story.owner, ModelKey("llama"), leaf.conversation_id)
+    assert await stored.recalled([layer.ref for layer in layers]) == layers
+    assert await stored.of_conversations([leaf.conversation_id]) == {}
+    assert (await stored.published(PUBLISHED, PageArgs(), history=False)).nodes == [published]
+    assert await stored.by_id([published.id]) == {published.id: published}
 
 
 async def queues(story: Story) -> None:
