@@ -100,6 +100,15 @@ class MessageFilter:
     received_before: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BranchDiff:
+    """Two paths that part below `shared_depth`; -1: they share nothing."""
+
+    a: Message
+    b: Message
+    shared_depth: int
+
+
 class MessageStore(Protocol):
     """Reads. Every one takes the owner: what is not theirs, or was deleted, is not there. Cursors are message ids.
 
@@ -108,8 +117,11 @@ class MessageStore(Protocol):
 
     async def messages(self, owner: UserId, ids: Sequence[MessageId]) -> dict[MessageId, Message]: ...
 
-    async def path(self, owner: UserId, leaf: Message, page: PageArgs) -> Page[Message]:
-        """Root to leaf, by depth. A cursor that is not on this path counts from the deepest common ancestor."""
+    async def path(self, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0) -> Page[Message]:
+        """Root to leaf, by depth from `highest` on. A cursor that is not on this path counts from the deepest common ancestor."""
+
+    async def shared_depth(self, owner: UserId, one: Message, other: Message) -> int:
+        """Of the deepest message that both paths of one conversation go through; -1 without any."""
 
     async def families(self, owner: UserId, families: Sequence[Family], page: PageArgs) -> dict[Family, Page[Message]]:
         """Siblings in creation order; one statement for any number of families."""
@@ -146,6 +158,20 @@ class Messages:
 
     async def path(self, viewer: Viewer, leaf: Message, page: PageArgs) -> Page[Message]:
         return await self._store.path(viewer.id, leaf, page)
+
+    async def diff(self, viewer: Viewer, a: Message, b: Message) -> BranchDiff:
+        """Of two messages of one conversation."""
+        return BranchDiff(a, b, await self._store.shared_depth(viewer.id, a, b))
+
+    async def common_ancestor(self, viewer: Viewer, diff: BranchDiff) -> Message | None:
+        if diff.shared_depth < 0:
+            return None
+        found = await self._store.ancestors(viewer.id, diff.a.id, skip=diff.a.depth - diff.shared_depth, limit=1)
+        return next(iter(found), None)
+
+    async def only(self, viewer: Viewer, leaf: Message, diff: BranchDiff, page: PageArgs) -> Page[Message]:
+        """What of the path down to `leaf` the other one does not have."""
+        return await self._store.path(viewer.id, leaf, page, highest=diff.shared_depth + 1)
 
     async def families(self, viewer: Viewer, families: Sequence[Family], page: PageArgs) -> dict[Family, Page[Message]]:
         return await self._store.families(viewer.id, families, page)

@@ -27,8 +27,9 @@ from domain.conversation.events import (
 )
 from domain.conversation.service import Created
 from domain.errors import UnknownId
-from domain.generation.entity import Generation
-from domain.message import Message, MessageFilter, MessageRole, MessageStatus
+from domain.generation.entity import Generation, GenerationStatus, GenerationTrigger
+from domain.generation.log import GenerationFilter
+from domain.message import BranchDiff, Message, MessageFilter, MessageRole, MessageStatus
 from domain.page import Page, page_args
 from domain.user import User, Viewer
 from domain.world import ConversationId
@@ -176,6 +177,52 @@ async def leaves(
     root: strawberry.Parent[Conversation], info: Info, first: First = None, after: After = None
 ) -> Page[Message]:
     return await info.context.services.messages.leaves(info.context.viewer, root.id, page_args(first, after))
+
+
+async def diff(
+    root: strawberry.Parent[Conversation],
+    info: Info,
+    a: Annotated[strawberry.ID, strawberry.argument(description="The end of one path: any message of it.")],
+    b: Annotated[strawberry.ID, strawberry.argument(description="The end of the other one.")],
+) -> BranchDiff | None:
+    ids = [found for found in (node.message_id(a), node.message_id(b)) if found]
+    ends = [end for end in await info.context.loaders.message.load_many(ids) if end and end.conversation_id == root.id]
+    if len(ends) < 2:
+        return None
+    one, other = ends
+    return await info.context.services.messages.diff(info.context.viewer, one, other)
+
+
+async def common_ancestor(root: strawberry.Parent[BranchDiff], info: Info) -> Message | None:
+    return await info.context.services.messages.common_ancestor(info.context.viewer, root)
+
+
+async def only_a(
+    root: strawberry.Parent[BranchDiff], info: Info, first: First = None, after: After = None
+) -> Page[Message]:
+    return await info.context.services.messages.only(info.context.viewer, root.a, root, page_args(first, after))
+
+
+async def only_b(
+    root: strawberry.Parent[BranchDiff], info: Info, first: First = None, after: After = None
+) -> Page[Message]:
+    return await info.context.services.messages.only(info.context.viewer, root.b, root, page_args(first, after))
+
+
+async def generations(
+    root: strawberry.Parent[Conversation],
+    info: Info,
+    statuses: Annotated[
+        list[GenerationStatus] | None, strawberry.argument(description="In one of these states. Null: any.")
+    ] = None,
+    triggers: Annotated[
+        list[GenerationTrigger] | None, strawberry.argument(description="Started by one of these. Null: any.")
+    ] = None,
+    first: First = None,
+    after: After = None,
+) -> Page[Generation]:
+    having, page = GenerationFilter(frozenset(statuses or ()), frozenset(triggers or ())), page_args(first, after)
+    return await info.context.services.generations.of_conversation(info.context.viewer, root.id, having, page)
 
 
 async def active_generation(root: strawberry.Parent[Conversation], info: Info) -> Generation | None:

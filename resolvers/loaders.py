@@ -67,13 +67,20 @@ class Loaders:
         )
         self.family_size: DataLoader[Family, int | None] = _loader(lambda found: messages.family_sizes(viewer, found))
         self._family_pages: dict[PageArgs, DataLoader[Family, Page[Message] | None]] = {}
-        self._messages, self._viewer = messages, viewer
+        self._runs_pages: dict[PageArgs, DataLoader[MessageId, Page[Generation] | None]] = {}
+        self._messages, self._generations, self._viewer = messages, services.generations, viewer
 
     def family_page(self, page: PageArgs) -> DataLoader[Family, Page[Message] | None]:
         """One per set of paging arguments, which a whole level of the answer shares."""
         if page not in self._family_pages:
             self._family_pages[page] = _loader(lambda found: self._messages.families(self._viewer, found, page))
         return self._family_pages[page]
+
+    def runs_page(self, page: PageArgs) -> DataLoader[MessageId, Page[Generation] | None]:
+        """Likewise."""
+        if page not in self._runs_pages:
+            self._runs_pages[page] = _loader(lambda found: self._generations.of_replies(self._viewer, found, page))
+        return self._runs_pages[page]
 
 
 def _loader(find: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:

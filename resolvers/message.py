@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.conversation.actions import MessageAction, actions
 from domain.conversation.commands import BusyPolicy, ContinueReply, EditMessage, RegenerateReply, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.once import Sent
@@ -125,6 +126,19 @@ def excerpt_of(
 
 async def generation(root: strawberry.Parent[Message], info: Info) -> Generation | None:
     return await info.context.loaders.generation.load(root.generation_id) if root.generation_id else None
+
+
+async def generations(
+    root: strawberry.Parent[Message], info: Info, first: First = None, after: After = None
+) -> Page[Generation]:
+    return there(await info.context.loaders.runs_page(page_args(first, after)).load(root.id))
+
+
+async def viewer_can(root: strawberry.Parent[Message], info: Info) -> list[MessageAction]:
+    # The conversation first: then all messages of a page ask for their runs at once.
+    place, run = await conversation(root, info), await generation(root, info)
+    written_by = info.context.services.models.recorded(run.model_key) if run else None
+    return actions(root, place, run, written_by)
 
 
 async def parent(root: strawberry.Parent[Message], info: Info) -> Message | None:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import strawberry
 
+from domain import message
 from domain.conversation import entity as domain
 from domain.conversation.service import Created
 from domain.generation.entity import ContextPolicy as Policy
@@ -45,6 +46,21 @@ class ContextPolicy:
     )
 
 
+@of(message.BranchDiff, name="BranchDiff", description="Two paths from a root down to a message, compared.")
+class BranchDiff:
+    common_ancestor = strawberry.field(
+        resolver=resolve.common_ancestor,
+        graphql_type=MessageRef | None,
+        description="The last message that both have; null where they begin with different roots.",
+    )
+    only_a = strawberry.field(
+        resolver=resolve.only_a, graphql_type=Connection[MessageRef], description="What only the path to `a` has."
+    )
+    only_b = strawberry.field(
+        resolver=resolve.only_b, graphql_type=Connection[MessageRef], description="What only the path to `b` has."
+    )
+
+
 @of(domain.Conversation, name="Conversation", description="A tree of messages.")
 class Conversation(Node):
     owner = strawberry.field(resolver=resolve.owner, graphql_type=User, description="Whose it is.")
@@ -79,6 +95,11 @@ class Conversation(Node):
         graphql_type=MessageRef | None,
         description="The branch that a client shows after a reload; the same on every device. Null only while empty.",
     )
+    generations = strawberry.field(
+        resolver=resolve.generations,
+        graphql_type=Connection[GenerationRef],
+        description="Its runs, latest first.",
+    )
     active_generation = strawberry.field(
         resolver=resolve.active_generation,
         graphql_type=GenerationRef | None,
@@ -107,6 +128,11 @@ class Conversation(Node):
         resolver=resolve.leaves,
         graphql_type=Connection[MessageRef],
         description="The ends of all branches, latest first.",
+    )
+    diff = strawberry.field(
+        resolver=resolve.diff,
+        graphql_type=BranchDiff | None,
+        description="Where two paths part. Null when either id is not a message here.",
     )
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from domain.conversation.actions import MessageAction
 from domain.conversation.commands import BusyPolicy, ForkScope
 from domain.conversation.entity import ConversationOrder, ConversationState, RequestedState, TitleSource
 from domain.errors import GenerationErrorCode, InputRule, LimitedResource, RefusalCode
@@ -164,6 +165,20 @@ _describe(
         "ENQUEUE": "Stands below the pending reply at once, user message and PENDING reply, and is answered in its turn; at most 5.",
         "INTERRUPT": "Stops the run, keeps its text, and goes on below it.",
         "BRANCH": "Is answered in parallel, as a sibling of the message that is being answered.",
+    },
+)
+_describe(
+    MessageAction,
+    "What can be tried on a message.",
+    {
+        "EDIT": "editMessage.",
+        "REGENERATE": "regenerateReply.",
+        "CONTINUE": "continueReply: it was cut short, and its model can go on.",
+        "STOP": "stopGeneration: it is being written, or waits.",
+        "RATE": "rateMessage.",
+        "FORK": "forkConversation.",
+        "SELECT": "selectBranch.",
+        "REPLY": "sendMessage with it as `parent`.",
     },
 )
 _describe(

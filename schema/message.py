@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from domain import message as domain
+from domain.conversation.actions import MessageAction
 from domain.conversation.once import Sent
 from resolvers import feedback as resolve_feedback
 from resolvers import message as resolve
@@ -35,7 +36,12 @@ class Message(Node):
     generation = strawberry.field(
         resolver=resolve.generation,
         graphql_type=GenerationRef | None,
-        description="The latest run that writes or wrote this reply; null for a user's message.",
+        description="The latest run that writes or wrote this reply; null for a user's message and for a fork's copy.",
+    )
+    generations = strawberry.field(
+        resolver=resolve.generations,
+        graphql_type=Connection[GenerationRef],
+        description="All runs that wrote this reply, oldest first: continueReply adds one.",
     )
     parent = strawberry.field(resolver=resolve.parent, graphql_type=MessageRef | None, description="Null at a root.")
     children = strawberry.field(
@@ -80,6 +86,12 @@ class Message(Node):
     )
     model = strawberry.field(
         resolver=resolve.model, graphql_type=Model | None, description="Of a reply, the model that answered."
+    )
+    viewer_can = strawberry.field(
+        resolver=resolve.viewer_can,
+        graphql_type=list[MessageAction],
+        description="What the viewer may try here, by role, status and state, for buttons; limits can still refuse. "
+        "Each at most once.",
     )
     feedback = strawberry.field(
         resolver=resolve_feedback.feedback,

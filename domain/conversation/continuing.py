@@ -126,8 +126,7 @@ class Continuations:
             raise NotContinuable(reply, "This reply is a copy and was not written here: send a new message instead.")
         if before.ended_at is None:
             raise ConversationBusy(before)
-        failed_with_text = before.status is GenerationStatus.FAILED and bool(kept_of(reply))
-        if before.status in CUT_SHORT or before.finish_reason is FinishReason.LENGTH or failed_with_text:
+        if was_cut_short(reply, before):
             return before
         raise NotContinuable(reply, "This reply ended whole: there is nothing to go on with.")
 
@@ -208,6 +207,12 @@ async def _look_again(tree: Tree, plan: Plan) -> None:
         raise ConversationBusy(standing.unfinished)
     if plan.in_place and now.child_count > 0:
         raise Moved
+
+
+def was_cut_short(reply: Message, run: Generation) -> bool:
+    """By the run that wrote it last, which has ended."""
+    failed_with_text = run.status is GenerationStatus.FAILED and bool(kept_of(reply))
+    return run.status in CUT_SHORT or run.finish_reason is FinishReason.LENGTH or failed_with_text
 
 
 def kept_of(reply: Message) -> str:

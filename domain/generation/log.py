@@ -7,11 +7,12 @@ from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
-from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus, Notice
+from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus, GenerationTrigger, Notice
 from domain.message import Message
 from domain.model import ModelKey
+from domain.page import Page, PageArgs
 from domain.text import cut, units
-from domain.world import GenerationId, NodeId, UserId
+from domain.world import ConversationId, GenerationId, MessageId, NodeId, UserId
 
 READ_AT_ONCE = 1000
 
@@ -285,6 +286,19 @@ class Line:
     capacity: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class GenerationFilter:
+    """Empty: any."""
+
+    statuses: frozenset[GenerationStatus] = frozenset()
+    triggers: frozenset[GenerationTrigger] = frozenset()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether none that has ended can be meant."""
+        return bool(self.statuses) and self.statuses <= {GenerationStatus.QUEUED, GenerationStatus.RUNNING}
+
+
 class GenerationStore(Protocol):
     async def compact(self, older_than: timedelta, limit: int) -> int:
         """Drops the entries, but the last, of at most `limit` runs that ended so long ago; the number of runs."""
@@ -299,6 +313,18 @@ class GenerationStore(Protocol):
 
     async def let_be(self, generation_id: GenerationId) -> None:
         """It was handed over, and cannot be gone on with."""
+
+
+class GenerationLists(GenerationStore, Protocol):
+    async def of_conversation(
+        self, owner: UserId, conversation_id: ConversationId, having: GenerationFilter, page: PageArgs
+    ) -> Page[Generation]:
+        """Latest first."""
+
+    async def of_replies(
+        self, owner: UserId, replies: Sequence[MessageId], page: PageArgs
+    ) -> dict[MessageId, Page[Generation]]:
+        """Of each reply, oldest first; one statement."""
 
 
 async def read_all(log: TokenLog, generation_id: GenerationId) -> list[LogEntry]:

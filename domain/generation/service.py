@@ -10,8 +10,9 @@ from domain.errors import NotFound
 from domain.generation.entity import Generation
 from domain.generation.follow import Followers, LogPage
 from domain.generation.log import (
+    GenerationFilter,
+    GenerationLists,
     GenerationSnapshot,
-    GenerationStore,
     LogEntry,
     Stopping,
     StopRequest,
@@ -23,9 +24,10 @@ from domain.generation.log import (
 from domain.generation.prepare import Preparation
 from domain.generation.runs import Runs
 from domain.message import Message
+from domain.page import Page, PageArgs
 from domain.text import units
 from domain.user import Viewer
-from domain.world import GenerationId, MessageId, UserId
+from domain.world import ConversationId, GenerationId, MessageId, UserId
 
 MOST_ACTIVE = 20
 MOST_SHOWN = 64
@@ -48,7 +50,7 @@ class Shown:
 class Generations:
     def __init__(
         self,
-        store: GenerationStore,
+        store: GenerationLists,
         log: TokenLog,
         followers: Followers,
         runs: Runs,
@@ -62,6 +64,16 @@ class Generations:
 
     async def by_id(self, viewer: Viewer, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]:
         return await self._store.generations(viewer.id, ids)
+
+    async def of_conversation(
+        self, viewer: Viewer, conversation_id: ConversationId, having: GenerationFilter, page: PageArgs
+    ) -> Page[Generation]:
+        return await self._store.of_conversation(viewer.id, conversation_id, having, page)
+
+    async def of_replies(
+        self, viewer: Viewer, replies: Sequence[MessageId], page: PageArgs
+    ) -> dict[MessageId, Page[Generation]]:
+        return await self._store.of_replies(viewer.id, replies, page)
 
     async def active(self, viewer: Viewer) -> list[Generation]:
         return await self._store.unfinished(viewer.id, MOST_ACTIVE)

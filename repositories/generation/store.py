@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.generation.entity import Generation
+from domain.generation.log import GenerationFilter
 from domain.model import ModelKey
-from domain.world import GenerationId, UserId
+from domain.page import Page, PageArgs
+from domain.world import ConversationId, GenerationId, MessageId, UserId
 from repositories.database import Database
+from repositories.generation import listing
 from repositories.generation.row import to_generation
 
 RUNS_IN_A_COMMIT = 20
@@ -57,6 +60,16 @@ class SqlGenerations:
     async def generations(self, owner: UserId, ids: Sequence[GenerationId]) -> dict[GenerationId, Generation]:
         rows = await self._database.fetch(_BY_ID, owner, ids)
         return {GenerationId(row["id"]): to_generation(row) for row in rows}
+
+    async def of_conversation(
+        self, owner: UserId, conversation_id: ConversationId, having: GenerationFilter, page: PageArgs
+    ) -> Page[Generation]:
+        return await listing.of_conversation(self._database, owner, conversation_id, having, page)
+
+    async def of_replies(
+        self, owner: UserId, replies: Sequence[MessageId], page: PageArgs
+    ) -> dict[MessageId, Page[Generation]]:
+        return await listing.of_replies(self._database, owner, replies, page)
 
     async def unfinished(self, owner: UserId, limit: int) -> list[Generation]:
         return [to_generation(row) for row in await self._database.fetch(_UNFINISHED, owner, limit)]

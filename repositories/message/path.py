@@ -1,5 +1,6 @@
 """The path from a root down to a message, read upwards: branch by branch, and no further than asked."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from domain.errors import BadPage
@@ -63,8 +64,9 @@ FROM named n LEFT JOIN climb c ON c.id = n.id AND c.path = c.other
 """
 
 
-async def path(database: Database, owner: UserId, leaf: Message, page: PageArgs) -> Page[Message]:
+async def path(database: Database, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0) -> Page[Message]:
     low, high = await _bounds(database, owner, leaf, page)
+    low = max(low, highest)
     if page.backward:
         low = max(low, high - page.size)
     else:
@@ -85,15 +87,18 @@ async def _bounds(database: Database, owner: UserId, leaf: Message, page: PageAr
     named = {cursor: message_cursor(cursor) for cursor in (page.after, page.before) if cursor is not None}
     if not named:
         return 0, leaf.depth
-    rows = await database.fetch(
-        _SHARED_DEPTHS, owner, leaf.conversation_id, leaf.place.branch_id, leaf.depth, list(named.values())
-    )
-    depths = {row["id"]: row["depth"] for row in rows}
+    depths = await shared_depths(database, owner, leaf, list(named.values()))
     if len(depths) < len(set(named.values())):
         raise no_such_cursor()
     low = depths[named[page.after]] + 1 if page.after is not None else 0
     high = depths[named[page.before]] - 1 if page.before is not None else leaf.depth
     return low, high
+
+
+async def shared_depths(database: Database, owner: UserId, leaf: Message, others: Sequence[UUID]) -> dict[UUID, int]:
+    """Of the deepest message that each path shares with the leaf's; -1 without any."""
+    rows = await database.fetch(_SHARED_DEPTHS, owner, leaf.conversation_id, leaf.place.branch_id, leaf.depth, others)
+    return {row["id"]: row["depth"] for row in rows}
 
 
 def message_cursor(cursor: str) -> UUID:

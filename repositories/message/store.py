@@ -9,7 +9,7 @@ from repositories.database import Database
 from repositories.message import family
 from repositories.message.leaf import leaves_below
 from repositories.message.order import in_creation_order, leaves
-from repositories.message.path import path, upwards
+from repositories.message.path import path, shared_depths, upwards
 from repositories.message.row import COLUMNS, OWNED, RUN, to_message
 
 _BY_ID = f"SELECT {COLUMNS} FROM messages m {OWNED} {RUN} WHERE m.id = ANY($2)"
@@ -23,8 +23,11 @@ class SqlMessages:
         rows = await self._database.fetch(_BY_ID, owner, ids)
         return {MessageId(row["id"]): to_message(row, owner) for row in rows}
 
-    async def path(self, owner: UserId, leaf: Message, page: PageArgs) -> Page[Message]:
-        return await path(self._database, owner, leaf, page)
+    async def path(self, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0) -> Page[Message]:
+        return await path(self._database, owner, leaf, page, highest=highest)
+
+    async def shared_depth(self, owner: UserId, one: Message, other: Message) -> int:
+        return (await shared_depths(self._database, owner, one, [other.id])).get(other.id, -1)
 
     async def families(self, owner: UserId, families: Sequence[Family], page: PageArgs) -> dict[Family, Page[Message]]:
         return await family.families(self._database, owner, families, page)

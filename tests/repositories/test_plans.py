@@ -14,8 +14,8 @@ from domain.conversation.commands import ForkScope
 from domain.conversation.entity import ConversationFilter, ConversationOrder
 from domain.conversation.store import NewRun
 from domain.feedback import Feedback, Rating
-from domain.generation.entity import Generation
-from domain.generation.log import Append, Line, NewText, StopRequest, Want
+from domain.generation.entity import Generation, GenerationStatus
+from domain.generation.log import Append, GenerationFilter, Line, NewText, StopRequest, Want
 from domain.instruction import PUBLISHED, InstructionScope, Publication
 from domain.message import Family, Message, MessageFilter
 from domain.model import ModelKey
@@ -91,7 +91,7 @@ async def test_an_index_is_behind_every_statement(
     statements.clear()
     run = await every_operation(story, leaf)
     asked = {logged.query for logged in statements if not logged.query.startswith(("BEGIN", "COMMIT"))}
-    assert len(asked) == 84
+    assert len(asked) == 87
     scanned = {query: tables for query in asked if (tables := await tables_read_whole(connection, query))}
     assert not scanned, "\n".join(f"{tables}: {query}" for query, tables in scanned.items())
     assert run.last_seq == 1
@@ -113,6 +113,9 @@ async def every_operation(story: Story, leaf: Message) -> Generation:
         await messages.leaves(owner, conversation_id, page)
         await messages.families(owner, [family, Family(conversation_id, None)], page)
     await messages.messages(owner, [leaf.id])
+    for asked in (GenerationFilter(), GenerationFilter(frozenset({GenerationStatus.RUNNING}))):
+        await story.generations.of_conversation(owner, conversation_id, asked, PageArgs(5))
+    await story.generations.of_replies(owner, [leaf.id], PageArgs(5))
     await messages.family_sizes(owner, [family])
     await messages.siblings_at(owner, [(family, 1), (Family(conversation_id, None), 1)])
     await messages.leaves_below(owner, [leaf.id, above[0].id])
@@ -240,6 +243,7 @@ LOADERS: dict[str, ReadsMany] = {
     "generations": lambda story, page: story.generations.generations(
         story.owner, [m.generation_id for m in page if m.generation_id]
     ),
+    "runs": lambda story, page: story.generations.of_replies(story.owner, [m.id for m in page], PageArgs()),
     "logs": lambda story, page: story.log.read([Want(m.generation_id, 0, 9) for m in page if m.generation_id]),
 }
 
