@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 UV ?= uv
 GRAPHIQL := server/static/graphiql
+# Clients and compilers that only the tests need.
+NODE_PACKAGES := tests/web
 # Caches stay in the checkout, for a home that is missing or may not be written.
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
@@ -24,12 +26,12 @@ install: $(VENV)/.dev ## Install what developing needs, without running anything
 test: $(VENV)/.dev ## Run the tests
 	$(PY) -m pytest -m "not web and not prove"
 
-test-web: $(VENV)/.dev ## Run the tests in a browser; needs Chromium and Node
+test-web: $(VENV)/.dev ## Run the tests with browsers' clients, and in a browser; needs Chromium and Node
 	@command -v node >/dev/null && command -v npm >/dev/null || { \
 	  echo "make test-web: NOT RUN. It needs Node 20.19 or later and npm; on Debian: apt-get install nodejs npm" >&2; exit 1; }
 	@command -v chromium >/dev/null || { \
 	  echo "make test-web: NOT RUN. It needs Chromium; on Debian: apt-get install chromium" >&2; exit 1; }
-	$(MAKE) --no-print-directory graphiql-check
+	$(MAKE) --no-print-directory graphiql-check $(NODE_PACKAGES:%=%/node_modules/.package-lock.json)
 	$(PY) -m pytest -m web
 
 chaos: $(VENV)/.dev ## Break everything that can break and account for every token; 20 minutes, QUICK=1 for two
@@ -67,8 +69,12 @@ graphiql: ## Build the GraphiQL page; needs Node
 graphiql-check: ## Check that the committed GraphiQL page is what its sources build; needs Node
 	cd $(GRAPHIQL) && npm run check
 
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
 clean: ## Remove what was installed, built or cached; the data in .gus stays
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(GRAPHIQL)/node_modules
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(GRAPHIQL)/node_modules $(NODE_PACKAGES:%=%/node_modules)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
