@@ -26,7 +26,7 @@ def cut(text: str, limit_units: int) -> str:
 
 def excerpt(text: str, limit_units: int) -> str:
     """The beginning on one line."""
-    return cut(" ".join(text[: 4 * limit_units].split()), limit_units)
+    return cut(" ".join(text.lstrip()[: 4 * limit_units].split()), limit_units)
 
 
 def is_blank(text: str) -> bool:

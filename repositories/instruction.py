@@ -55,6 +55,14 @@ SELECT $1, $2, $3, 1 + coalesce((SELECT version FROM latest), 0), $4, $5, now(),
 # Who says the same again says nothing new.
 _SAY = f"{_LATEST} WHERE $4 <> coalesce((SELECT text FROM latest), '')"
 
+# From one conversation to another, whose first version it is.
+_COPY = """
+INSERT INTO instructions (id, scope, key, version, text, sha256, published_at, published_by)
+SELECT $1, scope, $3::uuid::text, 1, text, sha256, now(), published_by FROM (
+  SELECT * FROM instructions WHERE scope = 'CONVERSATION' AND key = $2::uuid::text ORDER BY version DESC LIMIT 1
+) i WHERE text <> ''
+"""
+
 # Of two who replace the same version one waits for the other, and then finds it replaced.
 _PUBLISH = f"""
 {_LATEST} WHERE coalesce((SELECT version FROM latest), 0) = $7
@@ -140,6 +148,10 @@ def _id_of(cursor: str | None) -> UUID | None:
 async def say(session: Session, world: World, scope: InstructionScope, key: str, text: str, *, by: UserId) -> bool:
     """The next version of what one person says, under a lock that lets nobody else say it; empty: taken back."""
     return await session.execute(_SAY, world.new_id(), scope.value, key, text, sha256_of(text), by) == 1
+
+
+async def copy(session: Session, world: World, origin: ConversationId, fork: ConversationId) -> None:
+    await session.execute(_COPY, world.new_id(), origin, fork)
 
 
 def _to_layer(row: Mapping[str, Any]) -> Layer:

@@ -10,6 +10,7 @@ import strawberry
 
 from domain.conversation.entity import Conversation
 from domain.conversation.events import ConversationRemoved, ConversationTouched, ViewerEvent
+from domain.conversation.rules import LIMITS, InputLimits
 from domain.generation.entity import Generation
 from domain.model import Model
 from domain.user import ApiKey, IssuedKey, User, Viewer
@@ -62,6 +63,10 @@ def removed_id(root: strawberry.Parent[ConversationRemoved]) -> str:
 
 def default_model(root: strawberry.Parent[Viewer], info: Info) -> Model | None:
     return info.context.services.models.default
+
+
+def input_limits(root: strawberry.Parent[Viewer]) -> InputLimits:
+    return LIMITS
 
 
 def viewer_now(root: strawberry.Parent[object], info: Info) -> Viewer:

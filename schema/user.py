@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from domain import user as domain
+from domain.conversation import rules
 from resolvers import conversation as resolve_conversation
 from resolvers import instruction as resolve_instruction
 from resolvers import user as resolve
@@ -35,6 +36,23 @@ class ApiKey(Node):
 
 
 @of(
+    rules.InputLimits,
+    name="InputLimits",
+    description="What an input may be at most. Lengths are UTF-16 code units, what JavaScript's `length` counts.",
+)
+class InputLimits:
+    text_length: int = strawberry.field(description="A message's text; a body of more than 1 MiB is refused before.")
+    title_length: int = strawberry.field(description="A conversation's title.")
+    instruction_length: int = strawberry.field(description="The instruction of a viewer, a conversation or a send.")
+    tags: int = strawberry.field(description="How many tags a conversation, or feedback, may have.")
+    tag_length: int = strawberry.field(description="Each tag.")
+    comment_length: int = strawberry.field(description="A comment on a reply.")
+    stop_sequences: int = strawberry.field(description="How many stop sequences settings may have.")
+    stop_length: int = strawberry.field(description="Each stop sequence.")
+    idempotency_key_length: int = strawberry.field(description="An idempotency key.")
+
+
+@of(
     domain.Viewer,
     name="Viewer",
     description="Who is asking. Its id is only for caches and refetches; the person is `user`.",
@@ -53,6 +71,11 @@ class Viewer(Node):
     )
     api_keys = strawberry.field(
         resolver=resolve.api_keys, graphql_type=list[ApiKey], description="Those that are not revoked; at most 50."
+    )
+    input_limits = strawberry.field(
+        resolver=resolve.input_limits,
+        graphql_type=InputLimits,
+        description="For counters in a composer; the server refuses by the same numbers.",
     )
     instruction = strawberry.field(
         resolver=resolve_instruction.of_viewer,

@@ -139,8 +139,8 @@ class Writing(Protocol):
         """Forks of one owner wait for each other from here on, and nobody else does. None: it was deleted."""
 
     async def copy(self, part: Part, fork: Conversation) -> Conversation:
-        """Opens `fork` with copies of the part, without their runs; what is being written is copied as it stands,
-        INTERRUPTED. Raises KeyTaken."""
+        """Opens `fork` with its origin's instruction and copies of the part, without their runs; what is being written is
+        copied as it stands, INTERRUPTED. Raises KeyTaken."""
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
         """Marks it deleted; answers with its unfinished runs, which are asked to stop. None: not there, not theirs or deleted before."""

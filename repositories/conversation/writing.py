@@ -19,6 +19,7 @@ from repositories.conversation.row import policy_json, to_conversation
 from repositories.conversation.tree import SqlTree
 from repositories.database import Session
 from repositories.generation.detail import settings_json
+from repositories.instruction import copy as copy_instruction
 from repositories.tables import EventKind
 
 # $2 null: there is nothing to remember. A twin in flight is waited for; what it took in the end is not free.
@@ -137,6 +138,7 @@ class SqlWriting:
 
     async def copy(self, part: Part, fork: Conversation) -> Conversation:
         await self.open(fork)
+        await copy_instruction(self._session, self._world, part.message.conversation_id, fork.id)
         return await copy(self._session, part, fork)
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:

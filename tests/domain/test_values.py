@@ -43,6 +43,7 @@ def test_what_nobody_can_see_is_blank_and_a_dot_in_it_is_not(text: str) -> None:
 
 def test_an_excerpt_is_one_line() -> None:
     assert excerpt("a\n\n b\tc", 10) == "a b c"
+    assert excerpt("\n" * 41 + "a", 10) == "a"
     assert excerpt("🌳🌳", 3) == "🌳"
 
 

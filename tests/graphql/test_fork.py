@@ -9,11 +9,13 @@ import pytest
 from domain.world import UserId
 from resolvers.node import encode, uuid_of
 from server.compose import Gus
+from tests.graphql.asked import told
 from tests.graphql.documents import CONVERSATION_EVENTS, DELETE, VIEWER_EVENTS
 from tests.graphql.front_end import FrontEnd, here, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.graphql.rows import counts, unchanged
 from tests.load.planting import plant_line
+from tests.model_server import ModelServer
 
 ORIGIN = "query($id: ID!) {conversation(id: $id) {forkedFrom {id} messageCount activeLeaf {id} path {nodes {id text}}}}"
 MINE = "{viewer {user {id} activeGenerations {id}}}"
@@ -71,6 +73,22 @@ async def test_a_fork_says_what_its_origin_says_and_has_done_nothing(
     }
     after = (await ada.ask(ORIGIN, id=origin[0]["conversation"]["id"]))["conversation"]
     assert after == before
+
+
+async def test_a_fork_is_told_what_its_origin_was_told_and_then_goes_its_own_way(
+    ada: FrontEnd, model_server: ModelServer
+) -> None:
+    first = await ada.said("One", newConversation={"instruction": "Rhyme."})
+    await ada.update(first["conversation"]["id"], instruction="Do not rhyme.")
+    fork = (await ada.fork(first["reply"]["id"]))["conversation"]["id"]
+    await ada.update(first["conversation"]["id"], instruction="Be short.")
+    query = "query($id: ID!) {conversation(id: $id) {instruction version}}"
+    assert (await ada.ask(query, id=fork))["conversation"] == {"instruction": "Do not rhyme.", "version": 1}
+    await ada.said("Two", conversation=fork)
+    assert "> Do not rhyme." in told(model_server)[0]
+    await ada.update(fork, instruction=None)
+    fork = (await ada.fork((await ada.said("Three", conversation=fork))["reply"]["id"]))["conversation"]["id"]
+    assert (await ada.ask(query, id=fork))["conversation"]["instruction"] is None
 
 
 async def test_a_scope_takes_siblings_along_or_begins_where_it_is_told(
@@ -181,9 +199,9 @@ async def test_the_sidebar_hears_of_a_fork_and_it_can_be_watched(ada: FrontEnd, 
         assert (await anext(events))["__typename"] == "MessageAdded"
 
 
-async def test_a_fork_takes_nine_round_trips(ada: FrontEnd, origin: list[dict[str, Any]]) -> None:
+async def test_a_fork_takes_ten_round_trips(ada: FrontEnd, origin: list[dict[str, Any]]) -> None:
     query = "mutation($input: ForkConversationInput!) {forkConversation(input: $input) {__typename}}"
     given = {"message": origin[1]["reply"]["id"], "idempotencyKey": "k"}
     _, statements = await ada.counted(query, input=given)
-    # The key, the message, its conversation; BEGIN, the locks, the count, the conversation, the copy, COMMIT.
-    assert len(statements) == 9
+    # The key, the message, its conversation; BEGIN, the locks, the count, the conversation, its instruction, the copy, COMMIT.
+    assert len(statements) == 10

@@ -150,5 +150,5 @@ async def test_ten_thousand_messages_take_the_statements_of_one(
     statements.clear()
     fork = await forked(story, message, scope)
     assert fork.message_count == (6_666 if scope is ForkScope.PATH else 9_999)
-    # BEGIN, the locks, the count, the conversation, the copy, COMMIT.
-    assert len(statements) == 6
+    # BEGIN, the locks, the count, the conversation, its instruction, the copy, COMMIT.
+    assert len(statements) == 7
