@@ -1,14 +1,14 @@
 """Who was asking a moment ago: a process asks storage for one credential every other second at most."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from domain.world import UserId, World
 
-# A role is at most 5 s old: a connection that lasts keeps what it is told here for another 3.
+# So old a role may be, and a ban: every operation asks here.
 FRESH = timedelta(seconds=2)
 MOST = 10_000
 
@@ -18,6 +18,7 @@ class Whose(Protocol):
     def id(self) -> UserId: ...
 
 
+C = TypeVar("C", bound=Hashable)
 U = TypeVar("U", bound=Whose)
 K = TypeVar("K")
 
@@ -28,38 +29,39 @@ class _Seen(Generic[U, K]):
     found: tuple[U, K]
 
 
-class RecentCredentials(Generic[U, K]):
-    """By digest. A cache, and no truth: what another process changes is seen when an entry is no longer fresh."""
+class RecentCredentials(Generic[C, U, K]):
+    """By the digest of a key, or by whom a token names.
 
-    def __init__(
-        self, look: Callable[[bytes], Awaitable[tuple[U, K] | None]], world: World, *, most: int = MOST
-    ) -> None:
+    A cache, and no truth: what another process changes is seen when an entry is no longer fresh.
+    """
+
+    def __init__(self, look: Callable[[C], Awaitable[tuple[U, K] | None]], world: World, *, most: int = MOST) -> None:
         self._look, self._world, self._most = look, world, most
-        self._seen: OrderedDict[bytes, _Seen[U, K]] = OrderedDict()
+        self._seen: OrderedDict[C, _Seen[U, K]] = OrderedDict()
         self._changes = 0
 
-    async def find(self, digest: bytes) -> tuple[U, K] | None:
+    async def find(self, named: C) -> tuple[U, K] | None:
         now = self._world.now()
-        seen = self._seen.get(digest)
+        seen = self._seen.get(named)
         # A clock that was put back makes nothing fresh for longer.
         if seen is not None and timedelta(0) <= now - seen.at < FRESH:
-            self._seen.move_to_end(digest)
+            self._seen.move_to_end(named)
             return seen.found
         changes = self._changes
-        found = await self._look(digest)
+        found = await self._look(named)
         # What was read while this process changed something may be what was there before.
         if found is not None and changes == self._changes:
-            self._keep(digest, _Seen(now, found))
+            self._keep(named, _Seen(now, found))
         return found
 
     def forget(self, user_id: UserId) -> None:
         """Of this user something was changed here."""
         self._changes += 1
-        for digest in [digest for digest, seen in self._seen.items() if seen.found[0].id == user_id]:
-            del self._seen[digest]
+        for named in [named for named, seen in self._seen.items() if seen.found[0].id == user_id]:
+            del self._seen[named]
 
-    def _keep(self, digest: bytes, seen: _Seen[U, K]) -> None:
-        self._seen[digest] = seen
-        self._seen.move_to_end(digest)
+    def _keep(self, named: C, seen: _Seen[U, K]) -> None:
+        self._seen[named] = seen
+        self._seen.move_to_end(named)
         if len(self._seen) > self._most:
             self._seen.popitem(last=False)

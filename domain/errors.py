@@ -5,7 +5,7 @@ DomainError
 │   ├── InvalidInput       NotFound          NotAllowed       LimitReached
 │   ├── ConversationBusy   ConversationClosed                 IllegalTransition
 │   ├── StaleBranch        StaleVersion      NotContinuable   KeyReused
-│   └── ContextTooLarge    ModelUnavailable  ServerDraining
+│   └── ContextTooLarge    ModelUnavailable  ServerDraining    Banned
 ├── BadPage                pagination arguments that mean nothing
 ├── BadCursor              a log cursor beyond the log's end
 ├── UnknownId              a subscription to what is not there, or not yours
@@ -17,6 +17,7 @@ DomainError
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from domain.generation.entity import Generation
     from domain.message import Message
     from domain.model import Model
+    from domain.user import Role
 
 
 class RefusalCode(Enum):
@@ -42,6 +44,7 @@ class RefusalCode(Enum):
     CONTEXT_TOO_LARGE = "CONTEXT_TOO_LARGE"
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     SERVER_DRAINING = "SERVER_DRAINING"
+    BANNED = "BANNED"
 
 
 class InputRule(Enum):
@@ -110,7 +113,20 @@ class NotFound(Refusal):
 
 
 class NotAllowed(Refusal):
+    """What would be enough, of what the viewer can get; None where nothing is."""
+
     code = RefusalCode.NOT_ALLOWED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        required_role: "Role | None" = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.required_role = required_role
+        self.retryable = retry_after is not None
 
 
 class LimitReached(Refusal):
@@ -206,6 +222,16 @@ class ServerDraining(Refusal):
         super().__init__(
             "This process is going away and wrote nothing: call again and another one answers.", retry_after=1.0
         )
+
+
+class Banned(Refusal):
+    """`until` None: for good."""
+
+    code = RefusalCode.BANNED
+
+    def __init__(self, until: datetime | None) -> None:
+        super().__init__("You are banned from writing; what is there can still be read.")
+        self.until = until
 
 
 class BadPage(DomainError):

@@ -51,7 +51,8 @@ class Feedbacks:
         tags: Sequence[str],
         comment: str | None,
     ) -> Message:
-        """`rating` None takes the feedback away. Raises NotFound, InvalidInput."""
+        """`rating` None takes the feedback away. Raises Banned, NotFound, InvalidInput."""
+        viewer.require_writing()
         found = await self._messages.messages(viewer.id, [message_id] if message_id else [])
         message = next(iter(found.values()), None)
         if message is None:

@@ -132,7 +132,8 @@ class Instructions:
         return await self._store.of_conversations(ids)
 
     async def say(self, viewer: Viewer, text: str | None) -> None:
-        """The viewer's own from now on; None: none. Raises InvalidInput."""
+        """The viewer's own from now on; None: none. Raises Banned, InvalidInput."""
+        viewer.require_writing()
         problems = Problems(root=())
         if text is not None:
             problems.text(text, ("text",), INSTRUCTION_LENGTH)
@@ -161,7 +162,7 @@ class Instructions:
         return await self._store.published(scopes, page, history=history)
 
     async def by_id(self, viewer: Viewer, ids: Sequence[InstructionId]) -> dict[InstructionId, Instruction]:
-        return await self._store.by_id(ids) if viewer.user.role is Role.ADMIN else {}
+        return await self._store.by_id(ids) if viewer.is_admin else {}
 
     def _check(self, problems: Problems, publication: Publication) -> None:
         if publication.text:

@@ -15,6 +15,7 @@ GenerationId = NewType("GenerationId", UUID)
 NodeId = NewType("NodeId", UUID)
 InstructionId = NewType("InstructionId", UUID)
 CallId = NewType("CallId", UUID)
+PlanKey = NewType("PlanKey", str)
 
 
 class World(Protocol):

@@ -9,6 +9,7 @@ users ──< api_keys
               │  └──< conversation_events
 known_models: of the processes' configurations
 instructions: of the platform, a role, a model, a user or a conversation
+guest_days: by the digest of an address
 """
 
 from enum import IntEnum
@@ -20,14 +21,24 @@ from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.models import Model
 
 
+# `plan_key` null: the plan of the role. `banned_until` null with `banned_at`: for good. `issuer`, `subject`: whose tokens
+# name the user so. `address_digest`: of a guest, where the session was started, keyed-hashed.
 class UserRow(Model):
     id = fields.UUIDField(primary_key=True)
     display_name = fields.TextField(null=True)
     role = fields.CharField(max_length=16)
     created_at = fields.DatetimeField()
+    plan_key = fields.TextField(null=True)
+    banned_at = fields.DatetimeField(null=True)
+    banned_until = fields.DatetimeField(null=True)
+    tokens_valid_from = fields.DatetimeField(null=True)
+    issuer = fields.TextField(null=True)
+    subject = fields.TextField(null=True)
+    address_digest = fields.BinaryField(null=True)
 
     class Meta:
         table = "users"
+        constraints = (UniqueConstraint(fields=("issuer", "subject"), name="users_identity"),)
 
 
 class ApiKeyRow(Model):
@@ -65,6 +76,16 @@ class InstructionRow(Model):
     class Meta:
         table = "instructions"
         constraints = (UniqueConstraint(fields=("scope", "key", "version"), name="instructions_version"),)
+
+
+# How many guest sessions an address has started on a day (UTC); really keyed by (address_digest, day), as the migration says.
+class GuestDayRow(Model):
+    day = fields.DateField(primary_key=True)
+    address_digest = fields.BinaryField()
+    sessions = fields.IntField()
+
+    class Meta:
+        table = "guest_days"
 
 
 # Really keyed by (owner_id, key), as the migration says: never save or delete one by its instance.

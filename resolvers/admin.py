@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.user import Role, Viewer
+from domain.user import Viewer
 from resolvers.context import Info
 
 
@@ -13,4 +13,4 @@ class Admin:
 
 def admin(info: Info) -> Admin | None:
     viewer = info.context.viewer
-    return Admin(viewer) if viewer.user.role is Role.ADMIN else None
+    return Admin(viewer) if viewer.is_admin else None

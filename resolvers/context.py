@@ -14,9 +14,11 @@ from domain.conversation.service import Conversations
 from domain.errors import Gone, NotAuthenticated
 from domain.feedback import Feedbacks
 from domain.generation.service import Generations
+from domain.guest import Guests
 from domain.instruction import Instructions
 from domain.message import Messages
 from domain.model import Models
+from domain.throttle import Call
 from domain.user import Users, Viewer
 from resolvers.loaders import Loaders
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Services:
     users: Users
+    guests: Guests
     models: Models
     conversations: Conversations
     changes: Changes
@@ -43,8 +46,8 @@ class Services:
 class Context:
     """One per operation, and per event of a subscription."""
 
-    def __init__(self, services: Services, viewer: Viewer | None) -> None:
-        self.services = services
+    def __init__(self, services: Services, viewer: Viewer | None, call: Call) -> None:
+        self.services, self.call = services, call
         self._viewer = viewer
         self._loaders: Loaders | None = None
 

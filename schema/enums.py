@@ -276,6 +276,7 @@ _describe(
         "CONTEXT_TOO_LARGE": "The message does not fit the model's window.",
         "MODEL_UNAVAILABLE": "The model takes no requests.",
         "SERVER_DRAINING": "This process is going away.",
+        "BANNED": "The viewer may read, and not write.",
     },
 )
 _describe(

@@ -1,12 +1,14 @@
 """Refusals: what a mutation answers instead of doing it. The one place where a domain refusal becomes a GraphQL value."""
 
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 import strawberry
 
 from domain import errors
 from domain.conversation.entity import ConversationState
+from domain.user import Role
 from schema.conversation import Conversation
 from schema.generation import Generation
 from schema.message import Message
@@ -52,7 +54,9 @@ class NotFound(Refusal):
 
 @of(errors.NotAllowed, name="NotAllowed", description="The viewer may not do this.")
 class NotAllowed(Refusal):
-    pass
+    required_role: Role | None = strawberry.field(
+        description="A role that would be enough, and that the viewer can get; null where none would do."
+    )
 
 
 @of(errors.LimitReached, name="LimitReached", description="A cap on stored things is reached.")
@@ -128,6 +132,11 @@ class ContextTooLarge(Refusal):
 class ModelUnavailable(Refusal):
     model: Model = strawberry.field(description="The model that was asked for.")
     alternatives: list[Model] = strawberry.field(description="Models that do; at most 10.")
+
+
+@of(errors.Banned, name="Banned", description="The viewer is banned from writing. Reads go on.")
+class Banned(Refusal):
+    until: datetime | None = strawberry.field(description="When the ban ends; null: it does not.")
 
 
 @of(

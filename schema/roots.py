@@ -10,10 +10,12 @@ import resolvers.conversation as on_conversation
 import resolvers.feedback as on_feedback
 import resolvers.fork as on_fork
 import resolvers.generation as on_generation
+import resolvers.guest as on_guest
 import resolvers.instruction as on_instruction
 import resolvers.message as on_message
 import resolvers.model as on_model
 import resolvers.node as on_node
+import resolvers.throttle as on_throttle
 import resolvers.user as on_user
 from schema.admin import Admin
 from schema.conversation import (
@@ -29,11 +31,13 @@ from schema.conversation import (
 from schema.event import ConversationEvent, ViewerEvent
 from schema.feedback import RateMessageSuccess
 from schema.generation import Generation, GenerationEvent, StopGenerationSuccess
+from schema.guest import StartGuestSessionSuccess
 from schema.instruction import PublishInstructionSuccess, SetInstructionSuccess
 from schema.message import Message, SendMessageSuccess
 from schema.model import Model
 from schema.node import Node
 from schema.refusals import (
+    Banned,
     ContextTooLarge,
     ConversationBusy,
     ConversationClosed,
@@ -49,18 +53,23 @@ from schema.refusals import (
     StaleBranch,
     StaleVersion,
 )
+from schema.throttle import RateLimit
 from schema.user import CreateApiKeySuccess, RevokeApiKeySuccess, Viewer
 
+StartGuestSessionResult: TypeAlias = Annotated[
+    StartGuestSessionSuccess | NotAllowed,
+    strawberry.union("StartGuestSessionResult", description="What startGuestSession answers."),
+]
 CreateConversationResult: TypeAlias = Annotated[
-    CreateConversationSuccess | InvalidInput | NotFound | KeyReused | ServerDraining,
+    CreateConversationSuccess | InvalidInput | NotFound | KeyReused | ServerDraining | Banned,
     strawberry.union("CreateConversationResult", description="What createConversation answers."),
 ]
 UpdateConversationResult: TypeAlias = Annotated[
-    UpdateConversationSuccess | InvalidInput | NotFound | ConversationClosed | StaleVersion | ServerDraining,
+    UpdateConversationSuccess | InvalidInput | NotFound | ConversationClosed | StaleVersion | ServerDraining | Banned,
     strawberry.union("UpdateConversationResult", description="What updateConversation answers."),
 ]
 SetConversationStateResult: TypeAlias = Annotated[
-    SetConversationStateSuccess | NotFound | IllegalTransition | ServerDraining,
+    SetConversationStateSuccess | NotFound | IllegalTransition | ServerDraining | Banned,
     strawberry.union("SetConversationStateResult", description="What setConversationState answers."),
 ]
 SelectBranchResult: TypeAlias = Annotated[
@@ -72,11 +81,11 @@ MarkConversationReadResult: TypeAlias = Annotated[
     strawberry.union("MarkConversationReadResult", description="What markConversationRead answers."),
 ]
 ForkConversationResult: TypeAlias = Annotated[
-    ForkConversationSuccess | InvalidInput | NotFound | LimitReached | KeyReused | ServerDraining,
+    ForkConversationSuccess | InvalidInput | NotFound | LimitReached | KeyReused | ServerDraining | Banned,
     strawberry.union("ForkConversationResult", description="What forkConversation answers."),
 ]
 RateMessageResult: TypeAlias = Annotated[
-    RateMessageSuccess | InvalidInput | NotFound,
+    RateMessageSuccess | InvalidInput | NotFound | Banned,
     strawberry.union("RateMessageResult", description="What rateMessage answers."),
 ]
 DeleteConversationResult: TypeAlias = Annotated[
@@ -93,7 +102,8 @@ SendMessageResult: TypeAlias = Annotated[
     | KeyReused
     | ContextTooLarge
     | ModelUnavailable
-    | ServerDraining,
+    | ServerDraining
+    | Banned,
     strawberry.union("SendMessageResult", description="What sendMessage answers."),
 ]
 EditMessageResult: TypeAlias = Annotated[
@@ -105,7 +115,8 @@ EditMessageResult: TypeAlias = Annotated[
     | KeyReused
     | ContextTooLarge
     | ModelUnavailable
-    | ServerDraining,
+    | ServerDraining
+    | Banned,
     strawberry.union("EditMessageResult", description="What editMessage answers."),
 ]
 RegenerateReplyResult: TypeAlias = Annotated[
@@ -117,7 +128,8 @@ RegenerateReplyResult: TypeAlias = Annotated[
     | KeyReused
     | ContextTooLarge
     | ModelUnavailable
-    | ServerDraining,
+    | ServerDraining
+    | Banned,
     strawberry.union("RegenerateReplyResult", description="What regenerateReply answers."),
 ]
 ContinueReplyResult: TypeAlias = Annotated[
@@ -130,7 +142,8 @@ ContinueReplyResult: TypeAlias = Annotated[
     | KeyReused
     | ContextTooLarge
     | ModelUnavailable
-    | ServerDraining,
+    | ServerDraining
+    | Banned,
     strawberry.union("ContinueReplyResult", description="What continueReply answers."),
 ]
 StopGenerationResult: TypeAlias = Annotated[
@@ -138,7 +151,7 @@ StopGenerationResult: TypeAlias = Annotated[
     strawberry.union("StopGenerationResult", description="What stopGeneration answers."),
 ]
 CreateApiKeyResult: TypeAlias = Annotated[
-    CreateApiKeySuccess | InvalidInput | NotAllowed | LimitReached,
+    CreateApiKeySuccess | InvalidInput | NotAllowed | LimitReached | Banned,
     strawberry.union("CreateApiKeyResult", description="What createApiKey answers."),
 ]
 RevokeApiKeyResult: TypeAlias = Annotated[
@@ -147,7 +160,7 @@ RevokeApiKeyResult: TypeAlias = Annotated[
 ]
 
 SetInstructionResult: TypeAlias = Annotated[
-    SetInstructionSuccess | InvalidInput,
+    SetInstructionSuccess | InvalidInput | Banned,
     strawberry.union("SetInstructionResult", description="What setInstruction answers."),
 ]
 PublishInstructionResult: TypeAlias = Annotated[
@@ -163,7 +176,8 @@ class Query:
     viewer = strawberry.field(
         resolver=on_user.viewer,
         graphql_type=Viewer | None,
-        description="Who is asking. Null only for a visitor without a credential, who may ask nothing but this and `models`.",
+        description="Who is asking. Null only for a visitor without a credential, "
+        "who may ask nothing but this, `models`, `rateLimit` and startGuestSession.",
     )
     node = strawberry.field(
         resolver=on_node.node, graphql_type=Node | None, description="Anything of the viewer's by its id."
@@ -190,6 +204,11 @@ class Query:
     admin = strawberry.field(
         resolver=on_admin.admin, graphql_type=Admin | None, description="Null unless the viewer is an admin."
     )
+    rate_limit = strawberry.field(
+        resolver=on_throttle.rate_limit,
+        graphql_type=RateLimit,
+        description="What this operation cost, and what is left at the edge of this process.",
+    )
 
 
 @strawberry.type(
@@ -197,6 +216,12 @@ class Query:
     "A mutation starts work and returns at once; the work is observed by subscription."
 )
 class Mutation:
+    start_guest_session = strawberry.mutation(
+        resolver=on_guest.start_guest_session,
+        graphql_type=StartGuestSessionResult,
+        description="Lets a visitor without an account in, and needs no credential: a user of its own, and a token for it. "
+        "Only so many for one address on a day: keep the token.",
+    )
     create_conversation = strawberry.mutation(
         resolver=on_conversation.create_conversation,
         graphql_type=CreateConversationResult,

@@ -2,16 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 from domain.errors import DomainError
-from domain.user import Role, Users
-from domain.world import RealWorld, UserId
+from server.accounts import key, user
 from server.serve import opened_database, reachable, run
 from server.settings import MOST_WORKERS, CannotStart, load_settings
 from server.telemetry import configure_logging
@@ -22,8 +18,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-user = typer.Typer(help="Users.", no_args_is_help=True)
-key = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(user, name="user")
 app.add_typer(key, name="key")
 
@@ -89,53 +83,12 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@user.command("create")
-def create_user(
-    name: Annotated[str | None, typer.Option(help="The name that others see.")] = None,
-    role: Annotated[Role, typer.Option(case_sensitive=False, help="What the user may do.")] = Role.USER,
-) -> None:
-    """Make a user; prints the id."""
-    print(asyncio.run(_create_user(name, role)))
-
-
-@key.command("issue")
-def issue_key(
-    user_id: Annotated[UUID, typer.Argument(help="From `gus user create`.")],
-    name: Annotated[str, typer.Option(help="What the key is for, to recognise it by.")],
-    manage: Annotated[bool, typer.Option("--manage", help="The key may make and revoke keys.")] = False,
-) -> None:
-    """Make an API key; prints the secret, which is shown this once."""
-    print(asyncio.run(_issue_key(UserId(user_id), name, can_manage=manage)))
-
-
 async def _migrate() -> list[str]:
     from repositories.migrate import migrate as bring_up_to_date
 
     async with opened_database(load_settings()) as url:
         with reachable(url):
             return await bring_up_to_date(url)
-
-
-async def _create_user(name: str | None, role: Role) -> UserId:
-    async with _opened_users() as users:
-        return (await users.create_user(name, role)).id
-
-
-async def _issue_key(user_id: UserId, name: str, *, can_manage: bool) -> str:
-    async with _opened_users() as users:
-        return (await users.issue_key(user_id, name, can_manage=can_manage)).secret
-
-
-@asynccontextmanager
-async def _opened_users() -> AsyncIterator[Users]:
-    from repositories.database import open_database
-    from repositories.user import SqlUsers
-
-    settings = load_settings()
-    async with opened_database(settings) as url:
-        with reachable(url):
-            async with open_database(url, 1) as database:
-                yield Users(SqlUsers(database), RealWorld(), settings.secret_key)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from litestar import Litestar, Request, Response
 
 import schema
 from domain.errors import ServerDraining
+from domain.throttle import Call
 from domain.user import Viewer
 from resolvers.context import Context
 from server.compose import Gus, composed
@@ -18,6 +19,8 @@ from server.health import health_handlers
 from server.models_file import Catalogue
 from server.node import Worker
 from server.settings import Settings
+from server.throttle import Throttle
+from server.throttle.addresses import Addresses
 
 
 @dataclass(slots=True)
@@ -38,8 +41,8 @@ class Running:
     async def authenticate(self, secret: str) -> Viewer:
         return await self.gus.services.users.authenticate(secret)
 
-    def make_context(self, viewer: Viewer | None) -> Context:
-        return Context(self.gus.services, viewer)
+    def make_context(self, viewer: Viewer | None, call: Call) -> Context:
+        return Context(self.gus.services, viewer, call)
 
     async def database_answers(self) -> None:
         await self.gus.database.fetchrow("SELECT 1")
@@ -98,4 +101,5 @@ def _transport(settings: Settings, running: Running, graphiql: GraphiQL) -> Grap
         html=None if settings.production else page,
         introspection=not settings.production,
         allowed_origins=frozenset(settings.allowed_origins),
+        edge=Throttle(settings.allowances, Addresses(settings.trusted_proxies)),
     )

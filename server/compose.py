@@ -31,6 +31,7 @@ from domain.generation.runs import Node, Runs
 from domain.generation.service import Generations
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
+from domain.guest import Guests
 from domain.instruction import Instructions
 from domain.job import JobKind
 from domain.message import Messages
@@ -45,6 +46,7 @@ from repositories.database import Database, QueryLogger, open_database
 from repositories.feedback import SqlFeedback
 from repositories.generation.log import SqlTokenLog
 from repositories.generation.store import SqlGenerations
+from repositories.guest import SqlGuests
 from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker
 from repositories.message.store import SqlMessages
@@ -52,6 +54,8 @@ from repositories.notify import Notices
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
 from resolvers.context import Services
+from server.identity import opened_tokens
+from server.identity.own import OwnKeys
 from server.models_file import Catalogue
 from server.node import Worker
 from server.settings import Settings
@@ -97,12 +101,15 @@ async def _assemble(
     stack: AsyncExitStack, settings: Settings, database: Database, notices: Notices, models: Models, node: Node
 ) -> Gus:
     world = RealWorld()
+    own_keys = OwnKeys(settings.secret_key, settings.previous_secret_key)
+    tokens = await stack.enter_async_context(opened_tokens(own_keys, settings.issuer))
     conversations, messages = SqlConversations(database, world), SqlMessages(database)
     generations, log, events = (
         SqlGenerations(database),
         SqlTokenLog(database, titles=settings.titles == "on"),
         SqlEvents(database),
     )
+    guests = Guests(SqlGuests(database), tokens, world, settings.secret_key, settings.guest_policy)
     wakes = Wakes(notices.tell)
     writer = LogWriter(log, wakes)
     reader = LogReader(log, writer)
@@ -116,7 +123,14 @@ async def _assemble(
         conversations, messages, generations, once, models=models, instructions=instructions, runs=runs, world=world
     )
     services = Services(
-        users=Users(SqlUsers(database), world, settings.secret_key),
+        users=Users(
+            SqlUsers(database),
+            world,
+            settings.secret_key,
+            previous_secret_key=settings.previous_secret_key,
+            tokens=tokens,
+        ),
+        guests=guests,
         models=models,
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
@@ -140,7 +154,7 @@ async def _assemble(
         feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
         instructions=instructions,
     )
-    upkeep = Upkeep(conversations, generations, events, world, settings.retention)
+    upkeep = Upkeep(conversations, generations, events, guests, world, settings.retention)
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
     jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
     handovers = Handovers(generations, continuations, models, wakes)

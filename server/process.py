@@ -50,6 +50,8 @@ async def serve_app(
         access_log=False,
         log_config=None,
         server_header=False,
+        # Whose X-Forwarded-For is believed is ours to say: GUS_TRUSTED_PROXIES.
+        proxy_headers=False,
         limit_concurrency=settings.max_connections,
         timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
     )

@@ -17,12 +17,17 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.conversation.upkeep import Retention
+from domain.guest import GuestPolicy
 from domain.user import KEY_PREFIX, new_secret
+from server.identity.issuer import Issuer
+from server.throttle import Allowances
+from server.throttle.addresses import network_of
 
 PREFIX = "GUS_"
 SHORTEST_SECRET = 32
 SHORTEST_DEV_KEY = 24
 MOST_WORKERS = 64
+MOST_ALLOWED = 1_000_000_000
 DATABASE_SCHEMES = ("postgresql", "postgres")
 
 
@@ -95,15 +100,61 @@ class Settings(BaseSettings):
         description=f"Signs what must not be forged; at least {SHORTEST_SECRET} random characters, the same in every process. "
         "In development one is made and kept in the data directory. Required in production.",
     )
+    previous_secret_key: str | None = Field(
+        default=None,
+        repr=False,
+        description="While `GUS_SECRET_KEY` is changed, what it was: tokens and API keys made under it stay good. "
+        "Take it away once every token is younger than the change.",
+    )
     dev_key: str | None = Field(
         default=None,
         repr=False,
         description=f"The development API key, `{KEY_PREFIX}` and at least {SHORTEST_DEV_KEY - len(KEY_PREFIX)} more characters. "
         "Without it one is made and kept in the data directory. Refused in production.",
     )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="Whose tokens are good too: the `iss` of an OIDC issuer, to the letter. A stranger whom it names becomes a USER.",
+    )
+    oidc_audience: str | None = Field(default=None, description="The `aud` that those tokens must be for.")
+    oidc_jwks_url: str | None = Field(
+        default=None, description="Where the issuer shows its keys (`jwks_uri` of its discovery document); `https://`."
+    )
+    guests: bool | None = Field(
+        default=None,
+        description="Whether `startGuestSession` lets visitors in without an account. Default: in development only.",
+    )
+    guest_sessions_per_day: int = Field(
+        default=20, ge=1, le=100_000, description="How many guest sessions one address may start on a day (UTC)."
+    )
+    guest_days: int = Field(default=30, ge=1, le=365, description="For how many days the token of a guest is good.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Web pages that may call from a browser, as `https://app.example.com`, separated by commas; `*` for all.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks of the proxies whose `X-Forwarded-For` is believed, as `10.0.0.0/8,::1`.",
+    )
+    requests_per_address: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_ALLOWED,
+        description="Requests, socket handshakes and operations on sockets that a process takes from one address in a minute. "
+        "Default: 6,000 in production, else no limit worth the name.",
+    )
+    requests_per_credential: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_ALLOWED,
+        description="The same for one credential. Default: 1,200 in production.",
+    )
+    cost_per_credential: int | None = Field(
+        default=None,
+        ge=50_000,
+        le=MOST_ALLOWED,
+        description="The cost of operations that a process takes from one credential in a minute, see `Query.rateLimit`. "
+        "Default: 1,000,000 in production.",
     )
     max_connections: int = Field(
         default=5000,
@@ -150,6 +201,26 @@ class Settings(BaseSettings):
         return Retention(token_logs=token_logs, idle_after=idle_after)
 
     @property
+    def guest_policy(self) -> GuestPolicy:
+        welcome = not self.production if self.guests is None else self.guests
+        return GuestPolicy(welcome, self.guest_sessions_per_day, timedelta(days=self.guest_days))
+
+    @property
+    def issuer(self) -> Issuer | None:
+        if not (self.oidc_issuer and self.oidc_audience and self.oidc_jwks_url):
+            return None
+        return Issuer(self.oidc_issuer, self.oidc_audience, self.oidc_jwks_url)
+
+    @property
+    def allowances(self) -> Allowances:
+        usual = Allowances(6_000, 1_200, 1_000_000) if self.production else Allowances(*[MOST_ALLOWED] * 3)
+        return Allowances(
+            self.requests_per_address or usual.requests_per_address,
+            self.requests_per_credential or usual.requests_per_credential,
+            self.cost_per_credential or usual.cost_per_credential,
+        )
+
+    @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
 
@@ -176,6 +247,13 @@ class Settings(BaseSettings):
             raise ValueError("it must look like postgresql://user:password@host:5432/name")
         return url
 
+    @field_validator("oidc_jwks_url")
+    @classmethod
+    def _a_safe_address(cls, url: str | None) -> str | None:
+        if url is not None and not _is_safe(url):
+            raise ValueError("it must be an https:// address; http:// only of this machine")
+        return url
+
     @field_validator("dev_key")
     @classmethod
     def _a_key(cls, key: str | None) -> str | None:
@@ -185,7 +263,17 @@ class Settings(BaseSettings):
             )
         return key
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                network_of(proxy)
+            except ValueError:
+                raise ValueError(f"{proxy!r} is no address and no network: write 10.0.0.1 or 10.0.0.0/8") from None
+        return proxies
+
+    @field_validator("allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _separated(cls, origins: object) -> object:
         return tuple(filter(None, (o.strip() for o in origins.split(",")))) if isinstance(origins, str) else origins
@@ -244,6 +332,10 @@ def _mode_problems(environ: Mapping[str, str]) -> list[str]:
         problems.append(
             "GUS_LISTEN_URL: names the direct way to GUS_DATABASE_URL, which is not set: set both or neither."
         )
+    oidc = [f"GUS_OIDC_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
+    missing = [name for name in oidc if not environ.get(name)]
+    if 0 < len(missing) < len(oidc):
+        problems.append(f"{missing[0]}: the three settings of an OIDC issuer belong together: set all of them or none.")
     if environ.get("GUS_ENV", "").lower() == Environment.PRODUCTION.value:
         problems += _production_problems(environ)
     return problems
@@ -256,6 +348,9 @@ def _production_problems(environ: Mapping[str, str]) -> Iterable[str]:
         yield "GUS_MODELS: required in production: name a TOML file with your models; docker/models.toml is an example."
     if environ.get("GUS_DEV_KEY"):
         yield "GUS_DEV_KEY: not in production, where it would be a back door: remove it and use `gus key issue`."
+    previous = environ.get("GUS_PREVIOUS_SECRET_KEY")
+    if previous and _weakness(previous):
+        yield f"GUS_PREVIOUS_SECRET_KEY: {_weakness(previous)}: tokens could be forged with it, so take it away."
     weakness = _weakness(environ.get("GUS_SECRET_KEY", ""))
     if weakness:
         yield (
@@ -288,6 +383,15 @@ def _names_a_database(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in DATABASE_SCHEMES and len(parts.path) > 1 and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and here))
     except ValueError:
         return False
 

@@ -33,7 +33,8 @@ class Changes:
         self._models, self._runs, self._wakes, self._world = models, runs, wakes, world
 
     async def update(self, viewer: Viewer, command: UpdateConversation) -> Conversation:
-        """Raises InvalidInput, NotFound, ConversationClosed, StaleVersion, ServerDraining."""
+        """Raises Banned, InvalidInput, NotFound, ConversationClosed, StaleVersion, ServerDraining."""
+        viewer.require_writing()
         self._runs.require_open()
         self._check(command)
         async with self._locked(viewer, command.conversation, "input", "conversation") as tree:
@@ -51,7 +52,8 @@ class Changes:
     async def set_state(
         self, viewer: Viewer, conversation_id: ConversationId | None, state: RequestedState
     ) -> Conversation:
-        """Runs that were accepted go on to their ends. Raises NotFound, IllegalTransition, ServerDraining."""
+        """Runs that were accepted go on to their ends. Raises Banned, NotFound, IllegalTransition, ServerDraining."""
+        viewer.require_writing()
         self._runs.require_open()
         async with self._locked(viewer, conversation_id, "conversation") as tree:
             changed = tree.conversation.become(state)

@@ -29,9 +29,10 @@ class Forks:
         self._runs, self._wakes, self._world = runs, wakes, world
 
     async def fork(self, viewer: Viewer, command: ForkConversation) -> Created:
-        """Raises InvalidInput, NotFound, LimitReached, KeyReused, ServerDraining."""
+        """Raises Banned, InvalidInput, NotFound, LimitReached, KeyReused, ServerDraining."""
         if done := await recall(self._conversations, viewer, command.idempotency_key, fingerprint(command)):
             return await replayed(self._conversations, viewer, done)
+        viewer.require_writing()
         self._runs.require_open()
         self._check(command)
         message, origin = await self._origin(viewer, command)

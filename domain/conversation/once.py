@@ -66,6 +66,7 @@ class Once:
         while True:
             if done := await recall(self._conversations, viewer, command.idempotency_key, made_of):
                 return await self._replay(viewer, done)
+            viewer.require_writing()
             self._runs.require_open()
             with suppress(Moved, KeyTaken):
                 return (await write()).sent

@@ -46,9 +46,10 @@ class Conversations:
         return await self._store.listed(viewer.id, having, order, page)
 
     async def create(self, viewer: Viewer, command: CreateConversation) -> Created:
-        """Raises InvalidInput, KeyReused, NotFound (made under this key and deleted since), ServerDraining."""
+        """Raises Banned, InvalidInput, KeyReused, NotFound (made under this key and deleted since), ServerDraining."""
         if done := await recall(self._store, viewer, command.idempotency_key, fingerprint(command)):
             return await replayed(self._store, viewer, done)
+        viewer.require_writing()
         self._runs.require_open()
         problems = Problems()
         problems.key(command.idempotency_key)

@@ -9,6 +9,7 @@ from domain.conversation.events import EventStore
 from domain.conversation.store import ConversationStore
 from domain.errors import Unavailable
 from domain.generation.log import GenerationStore
+from domain.guest import Guests
 from domain.world import World
 
 logger = logging.getLogger("gus.upkeep")
@@ -37,9 +38,11 @@ class Upkeep:
         store: ConversationStore,
         generations: GenerationStore,
         events: EventStore,
+        guests: Guests,
         world: World,
         retention: Retention,
     ) -> None:
+        self._guests = guests
         self._store, self._generations, self._events = store, generations, events
         self._world, self._retention = world, retention
 
@@ -54,6 +57,7 @@ class Upkeep:
 
     async def once(self) -> None:
         await self._store.forget_keys(self._world.now() - KEYS_REMEMBERED)
+        await self._guests.forget_days()
         # Small batches: one cascade over a long conversation would make every writer wait for seconds.
         while await self._store.purge_deleted(PURGED_AT_ONCE) > 0:
             continue

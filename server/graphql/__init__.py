@@ -7,28 +7,28 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
+from domain.throttle import Call
 from domain.user import Viewer
 from server.graphql.admission import Authenticate
 from server.graphql.connections import Connections
 from server.graphql.documents import Documents
+from server.graphql.edge import Edge, OpenEdge
 from server.graphql.http import HttpEndpoint, Page
 from server.graphql.keeping import Keeper
 from server.graphql.limits import TransportLimits
-from server.graphql.multiplex import Throttle
 from server.graphql.run import Operations, graphql_schema
 from server.graphql.socket import SocketEndpoint
 from server.graphql.sse import EventStreams
 
 __all__ = ["OPEN_FIELDS", "GraphQLTransport", "TransportLimits"]
 
-OPEN_FIELDS = frozenset({"viewer", "models", "__schema", "__type", "__typename"})
+OPEN_FIELDS = frozenset({"viewer", "models", "rateLimit", "startGuestSession", "__schema", "__type", "__typename"})
 
 
 class GraphQLTransport:
     """Built once. `make_context` is called for every operation, and for every event of a subscription: keep it cheap.
 
-    `throttle` is asked before an operation of a socket runs, which no middleware sees: given the viewer and the
-    operation's cost, the seconds to wait, or None.
+    `edge` is asked before a request, a handshake or an operation of a socket, which no middleware sees, is looked into.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class GraphQLTransport:
         *,
         schema: strawberry.Schema,
         authenticate: Authenticate,
-        make_context: Callable[[Viewer | None], object],
+        make_context: Callable[[Viewer | None, Call], object],
         limits: TransportLimits | None = None,
         html: Page | None = None,
         introspection: bool = False,
         allowed_origins: frozenset[str] = frozenset(),
         open_fields: frozenset[str] = OPEN_FIELDS,
-        throttle: Throttle | None = None,
+        edge: Edge | None = None,
     ) -> None:
-        limits = limits or TransportLimits()
+        limits, edge = limits or TransportLimits(), edge or OpenEdge()
         self._make_context = make_context
         self._connections = Connections(limits.connections_per_user)
         keeper = Keeper(self._connections, limits)
@@ -53,6 +53,7 @@ class GraphQLTransport:
             documents=Documents(graphql_schema(schema), limits, introspection=introspection),
             limits=limits,
             make_context=self._context,
+            edge=edge,
             open_fields=open_fields,
             introspection=introspection,
         )
@@ -60,6 +61,7 @@ class GraphQLTransport:
             operations=operations,
             streams=EventStreams(self._connections, keeper, limits),
             authenticate=authenticate,
+            edge=edge,
             limits=limits,
             page=html,
         )
@@ -68,7 +70,7 @@ class GraphQLTransport:
             connections=self._connections,
             keeper=keeper,
             authenticate=authenticate,
-            throttle=throttle,
+            edge=edge,
             limits=limits,
             allowed_origins=allowed_origins,
         )
@@ -99,6 +101,6 @@ class GraphQLTransport:
         or soon after: of those that do not read."""
         await self._connections.drain()
 
-    def _context(self, viewer: Viewer | None) -> object:
+    def _context(self, viewer: Viewer | None, call: Call) -> object:
         self._connections.notice()
-        return self._make_context(viewer)
+        return self._make_context(viewer, call)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from domain.errors import NotAuthenticated, Unavailable
@@ -14,23 +13,16 @@ Authenticate = Callable[[str], Awaitable[Viewer]]
 
 
 class Credential:
-    """The secret of one connection, and whom it stood for when last asked."""
+    """The secret of one connection. What is asked about it at once is asked one after the other: see `RecentCredentials`."""
 
     def __init__(self, secret: str, authenticate: Authenticate) -> None:
         self._secret, self._authenticate = secret, authenticate
-        self._viewer: Viewer | None = None
-        self._asked_at = 0.0
         self._asking = asyncio.Lock()
 
-    async def viewer(self, max_age: timedelta = timedelta(0)) -> Viewer:
+    async def viewer(self) -> Viewer:
         """Raises NotAuthenticated as soon as the credential is no longer good, Unavailable when nobody can say."""
         async with self._asking:
-            loop = asyncio.get_running_loop()
-            if self._viewer is None or loop.time() - self._asked_at > max_age.total_seconds():
-                asked_at = loop.time()
-                self._viewer = await self._ask()
-                self._asked_at = asked_at
-            return self._viewer
+            return await self._ask()
 
     async def _ask(self) -> Viewer:
         try:

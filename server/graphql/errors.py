@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from math import ceil
 from typing import NotRequired, TypedDict
 
 from graphql import GraphQLError
@@ -88,7 +89,7 @@ def unauthenticated(message: str) -> RequestError:
 
 def throttled(message: str, retry_after: float) -> RequestError:
     payload = error_payload(Code.THROTTLED, message, retryAfter=retry_after)
-    return RequestError([payload], status=429, headers={"Retry-After": str(max(1, round(retry_after)))})
+    return RequestError([payload], status=429, headers={"Retry-After": str(max(1, ceil(retry_after)))})
 
 
 def unavailable(message: str, retry_after: float) -> RequestError:

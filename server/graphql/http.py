@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 from graphql import OperationType
 from litestar import Request, Response
-from litestar.types import HTTPScope, Receive, Send
+from litestar.types import HTTPScope, Message, Receive, Send
 
 from domain.errors import NotAuthenticated, Unavailable
 from domain.user import Viewer
 from server.graphql.admission import Authenticate, Credential, bearer, headers_of
 from server.graphql.body import GraphQLRequest, read_body, request_from_body, request_from_query_string
+from server.graphql.edge import Caller, Edge
 from server.graphql.errors import (
     ClientLeft,
     Code,
@@ -44,17 +45,21 @@ class HttpEndpoint:
     operations: Operations
     streams: EventStreams
     authenticate: Authenticate
+    edge: Edge
     limits: TransportLimits
     page: Page | None
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])
         media = choose(headers.get("accept"), self._offered(scope["method"]))
+        caller = Caller.with_header(self.edge.address(scope), headers.get("authorization"))
+        send = self._telling(caller, send)
         try:
+            self.edge.arrive(caller)
             if media is Media.HTML and self.page is not None:
                 await self._show(self.page, scope, receive, send)
             else:
-                await self._answer(_Exchange(scope, receive, send, headers, media))
+                await self._answer(_Exchange(scope, receive, send, headers, media, caller))
         except ClientLeft:
             return
         except RequestError as error:
@@ -62,6 +67,17 @@ class HttpEndpoint:
         except Exception as error:
             # The outermost owner of a request: the process goes on without it.
             await _refuse(send, media, RequestError([Failures().exception_payload(error)], status=500))
+
+    def _telling(self, caller: Caller, send: Send) -> Send:
+        """What is left at the edge goes with whatever is answered, streams and failures too."""
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told = [(n.lower().encode(), v.encode()) for n, v in self.edge.headers(caller).items()]
+                message["headers"] = [*message["headers"], *told]
+            await send(message)
+
+        return told
 
     def _offered(self, method: str) -> tuple[Media, ...]:
         return (*ANSWERS, Media.HTML) if self.page is not None and method == "GET" else ANSWERS
@@ -83,7 +99,7 @@ class HttpEndpoint:
             await self._stream(exchange, request, credential, viewer)
         else:
             operation = self._open(exchange, request, viewer)
-            await _respond(exchange, await _run(operation, exchange.receive))
+            await _send(exchange.send, exchange.media, 200, await _run(operation, exchange.receive))
 
     async def _who(self, headers: Mapping[str, str]) -> tuple[Credential | None, Viewer | None]:
         authorization = headers.get("authorization")
@@ -118,7 +134,7 @@ class HttpEndpoint:
                 await self.streams.answer(exchange.send, await _run(operation, exchange.receive))
 
     def _open(self, exchange: "_Exchange", request: GraphQLRequest, viewer: Viewer | None) -> Operation:
-        operation = self.operations.open(request, viewer)
+        operation = self.operations.open(request, viewer, exchange.caller)
         if exchange.method == "GET" and operation.kind is OperationType.MUTATION:
             raise bad_request("A mutation needs POST.", status=405, headers={"Allow": "POST"})
         if operation.kind is OperationType.SUBSCRIPTION and exchange.media is not Media.EVENTS:
@@ -133,6 +149,7 @@ class _Exchange:
     send: Send
     headers: Mapping[str, str]
     media: Media | None
+    caller: Caller
 
     @property
     def method(self) -> str:
@@ -144,10 +161,6 @@ async def _run(operation: Operation, receive: Receive) -> bytes:
     if operation.kind is OperationType.MUTATION:
         return await operation.answer()
     return await unless_gone(receive, operation.answer())
-
-
-async def _respond(exchange: _Exchange, body: bytes) -> None:
-    await _send(exchange.send, exchange.media, 200, body)
 
 
 async def _refuse(send: Send, media: Media | None, error: RequestError) -> None:

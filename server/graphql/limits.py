@@ -30,9 +30,8 @@ class TransportLimits:
 
     heartbeat: timedelta = timedelta(seconds=15)
     # A revoked credential is noticed within ten seconds. What we are told of one may be two seconds old, and two are left
-    # to ask and to close; so too a role is at most five seconds old.
+    # to ask and to close. Before each operation it is asked about as well.
     recheck: timedelta = timedelta(seconds=6)
-    credential_age: timedelta = timedelta(seconds=3)
     # Sockets and event streams together, in this process.
     connections_per_user: int = 50
 

@@ -1,7 +1,6 @@
 """The operations that share one socket, by id."""
 
 import asyncio
-from collections.abc import Callable
 
 from graphql import OperationType
 
@@ -10,15 +9,13 @@ from domain.user import Viewer
 from server.graphql import messages
 from server.graphql.admission import Credential
 from server.graphql.body import GraphQLRequest
+from server.graphql.edge import Caller, Edge
 from server.graphql.errors import ClientLeft, RequestError, throttled
 from server.graphql.failures import Failures
 from server.graphql.limits import TransportLimits
 from server.graphql.operation import Operation
 from server.graphql.run import Operations
 from server.graphql.wire import Wire
-
-# Given who asks and what it costs: seconds to wait before asking again, or None to go ahead.
-Throttle = Callable[[Viewer, int], float | None]
 
 
 class Multiplex:
@@ -29,12 +26,12 @@ class Multiplex:
         *,
         wire: Wire,
         operations: Operations,
-        throttle: Throttle | None,
+        edge: Edge,
         limits: TransportLimits,
         tasks: asyncio.TaskGroup,
         lasting: asyncio.TaskGroup,
     ) -> None:
-        self._wire, self._operations, self._throttle, self._limits = wire, operations, throttle, limits
+        self._wire, self._operations, self._edge, self._limits = wire, operations, edge, limits
         self._tasks, self._lasting = tasks, lasting
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._unstoppable: set[asyncio.Task[None]] = set()
@@ -44,10 +41,11 @@ class Multiplex:
     def __contains__(self, operation_id: str) -> bool:
         return operation_id in self._listening
 
-    async def start(self, operation_id: str, request: GraphQLRequest, credential: Credential) -> None:
+    async def start(self, operation_id: str, request: GraphQLRequest, credential: Credential, caller: Caller) -> None:
         """Raises NotAuthenticated when the credential is no longer good; all else concerns this operation alone."""
         try:
-            operation = self._open(request, await credential.viewer(self._limits.credential_age))
+            self._edge.arrive(caller)
+            operation = self._open(request, await credential.viewer(), caller)
         except NotAuthenticated:
             raise
         except RequestError as error:
@@ -68,14 +66,10 @@ class Multiplex:
         """The socket is gone: whatever still runs has nobody to tell."""
         self._listening.clear()
 
-    def _open(self, request: GraphQLRequest, viewer: Viewer) -> Operation:
+    def _open(self, request: GraphQLRequest, viewer: Viewer, caller: Caller) -> Operation:
         if self._running >= self._limits.operations_per_socket:
             raise throttled(f"At most {self._limits.operations_per_socket} operations run on one socket.", 1.0)
-        operation = self._operations.open(request, viewer)
-        retry_after = None if self._throttle is None else self._throttle(viewer, operation.cost)
-        if retry_after is not None:
-            raise throttled("Too many operations: wait before the next.", retry_after)
-        return operation
+        return self._operations.open(request, viewer, caller)
 
     def _task(self, operation_id: str, operation: Operation) -> asyncio.Task[None]:
         if operation.kind is not OperationType.MUTATION:

@@ -1,7 +1,7 @@
 """One operation that may run: its answer, or its events, as JSON."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,7 @@ from graphql import (
 )
 
 from domain.errors import Gone
+from domain.throttle import RateLimit
 from server.graphql.body import GraphQLRequest
 from server.graphql.documents import Document
 from server.graphql.errors import ClientLeft, Code, ErrorPayload, RequestError, error_payload
@@ -24,6 +25,8 @@ from server.graphql.extensions import Extensions
 from server.graphql.failures import Failures, cause_of
 from server.graphql.plain import PlainEvents
 from server.graphql.turns import Turns
+
+NOTHING: Mapping[str, object] = {}
 
 Deliver = Callable[[bytes], Awaitable[None]]
 
@@ -38,7 +41,7 @@ class Operation:
     extensions: Extensions
     make_context: Callable[[], object]
     deadline: timedelta
-    cost: int
+    rate_limit: RateLimit | None
     turns: Turns
 
     @property
@@ -49,7 +52,7 @@ class Operation:
         """Never raises, but when it is cancelled."""
         try:
             async with self._around():
-                return _encode(await self._in_time(self.executor.execute_operation))
+                return _encode(await self._in_time(self.executor.execute_operation), self._extensions())
         except Exception as error:
             return _encode_failure([Failures().exception_payload(error)])
 
@@ -103,6 +106,15 @@ class Operation:
             return self._timed_out()
         return cast(ExecutionResult, result)
 
+    def _extensions(self) -> dict[str, object]:
+        """Beside `data`; not on the events of a subscription, which was charged once."""
+        spent = self.rate_limit
+        if spent is None:
+            return {}
+        reset_at = spent.reset_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        cost = {"requested": spent.cost, "limit": spent.limit, "remaining": spent.remaining, "resetAt": reset_at}
+        return {"extensions": {"cost": cost}}
+
     def _timed_out(self) -> ErrorPayload:
         seconds = self.deadline.total_seconds()
         return error_payload(Code.TIMEOUT, f"The operation took longer than {seconds:g} s: ask for less at once.")
@@ -116,12 +128,12 @@ def _is_gone(result: ExecutionResult | ErrorPayload) -> bool:
     return any(isinstance(cause_of(error), Gone) for error in errors or ())
 
 
-def _encode(result: ExecutionResult | ErrorPayload) -> bytes:
+def _encode(result: ExecutionResult | ErrorPayload, extensions: Mapping[str, object] = NOTHING) -> bytes:
     if not isinstance(result, ExecutionResult):
         return _encode_failure([result])
     if not result.errors:
-        return _encode_payload({"data": result.data})
-    return _encode_payload({"errors": Failures().payloads(result.errors), "data": result.data})
+        return _encode_payload({"data": result.data, **extensions})
+    return _encode_payload({"errors": Failures().payloads(result.errors), "data": result.data, **extensions})
 
 
 def _encode_payload(payload: object) -> bytes:

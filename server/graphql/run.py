@@ -8,10 +8,12 @@ from typing import Any
 import strawberry
 from graphql import Executor, GraphQLSchema, OperationDefinitionNode, OperationType
 
+from domain.throttle import Call
 from domain.user import Viewer
 from server.graphql.body import GraphQLRequest
 from server.graphql.cost import root_fields
 from server.graphql.documents import Document, Documents
+from server.graphql.edge import Caller, Edge
 from server.graphql.errors import Code, RequestError, located_payload, unauthenticated
 from server.graphql.extensions import Extensions
 from server.graphql.limits import TransportLimits
@@ -24,12 +26,13 @@ class Operations:
     schema: strawberry.Schema
     documents: Documents
     limits: TransportLimits
-    make_context: Callable[[Viewer | None], object]
+    make_context: Callable[[Viewer | None, Call], object]
+    edge: Edge
     open_fields: frozenset[str]
     introspection: bool
     turns: Turns = field(default_factory=Turns)
 
-    def open(self, request: GraphQLRequest, viewer: Viewer | None) -> Operation:
+    def open(self, request: GraphQLRequest, viewer: Viewer | None, caller: Caller) -> Operation:
         """Raises RequestError. Nothing of the application has run when it returns, but `make_context`."""
         document = self.documents.read(request.query)
         definition = document.operation(request.operation_name)
@@ -37,15 +40,16 @@ class Operations:
             self._require_open(document, definition)
         weight = self.documents.weigh(document, definition, request.variables)
         self.documents.check(document)
+        call = Call(caller.address, self.edge.charge(caller, weight.cost))
         extensions = Extensions(self.schema)
         return Operation(
             request=request,
             document=document,
-            executor=self._executor(request, document, extensions, viewer),
+            executor=self._executor(request, document, extensions, self.make_context(viewer, call)),
             extensions=extensions,
-            make_context=lambda: self.make_context(viewer),
+            make_context=lambda: self.make_context(viewer, call),
             deadline=self._deadline(definition),
-            cost=weight.cost,
+            rate_limit=call.rate_limit,
             turns=self.turns,
         )
 
@@ -55,12 +59,12 @@ class Operations:
             raise unauthenticated("This needs a credential: send `Authorization: Bearer <key>`.")
 
     def _executor(
-        self, request: GraphQLRequest, document: Document, extensions: Extensions, viewer: Viewer | None
+        self, request: GraphQLRequest, document: Document, extensions: Extensions, context: object
     ) -> Executor[Any]:
         executor = self.schema.execution_context_class.build(
             graphql_schema(self.schema),
             document.syntax,
-            context_value=self.make_context(viewer),
+            context_value=context,
             raw_variable_values=request.variables,
             operation_name=request.operation_name,
             middleware=extensions.middleware(),

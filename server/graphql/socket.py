@@ -7,17 +7,19 @@ from typing import NoReturn
 from litestar.types import Receive, Send, WebSocketScope
 
 from domain.errors import NotAuthenticated
+from domain.user import Viewer
 from domain.world import UserId
 from server.graphql import messages
 from server.graphql.admission import Authenticate, Credential, bearer, headers_of, origin_allowed
 from server.graphql.bucket import Bucket
 from server.graphql.connections import Connections, TooManyConnections
-from server.graphql.errors import ClientLeft
+from server.graphql.edge import Caller, Edge
+from server.graphql.errors import ClientLeft, RequestError
 from server.graphql.failures import Failures
 from server.graphql.keeping import Draining, Keeper
 from server.graphql.limits import TransportLimits
 from server.graphql.messages import CloseSocket, Complete, Init, Message, Payload, Ping, Pong, Subscribe
-from server.graphql.multiplex import Multiplex, Throttle
+from server.graphql.multiplex import Multiplex
 from server.graphql.run import Operations
 from server.graphql.wire import Wire
 
@@ -30,7 +32,7 @@ class SocketEndpoint:
     connections: Connections
     keeper: Keeper
     authenticate: Authenticate
-    throttle: Throttle | None
+    edge: Edge
     limits: TransportLimits
     allowed_origins: frozenset[str]
 
@@ -43,6 +45,13 @@ class SocketEndpoint:
     async def _accepted(self, wire: Wire, scope: WebSocketScope) -> "_Socket | None":
         """Apart from serving it, so that a socket does not keep the headers of its handshake for its whole life."""
         headers = headers_of(scope["headers"])
+        caller = Caller.with_header(self.edge.address(scope), headers.get("authorization"))
+        try:
+            self.edge.arrive(caller)
+        except RequestError as error:
+            can_say = "websocket.http.response" in (scope.get("extensions") or {})
+            await wire.refuse(error if can_say else None, self.edge.headers(caller))
+            return None
         if not origin_allowed(headers, self.allowed_origins):
             await wire.refuse()
         elif messages.SUBPROTOCOL not in scope["subprotocols"]:
@@ -50,13 +59,13 @@ class SocketEndpoint:
             await wire.close(4406, "Subprotocol not acceptable")
         else:
             await wire.accept(messages.SUBPROTOCOL)
-            return _Socket(self, wire, headers.get("authorization"))
+            return _Socket(self, wire, caller, headers.get("authorization"))
         return None
 
 
 class _Socket:
-    def __init__(self, endpoint: SocketEndpoint, wire: Wire, authorization: str | None) -> None:
-        self._endpoint, self._wire, self._authorization = endpoint, wire, authorization
+    def __init__(self, endpoint: SocketEndpoint, wire: Wire, caller: Caller, authorization: str | None) -> None:
+        self._endpoint, self._wire, self._caller, self._authorization = endpoint, wire, caller, authorization
         self._limits = endpoint.limits
         self._time = asyncio.get_running_loop().time
         self._opened_at = self._time()
@@ -84,7 +93,7 @@ class _Socket:
                 self._multiplex = Multiplex(
                     wire=self._wire,
                     operations=self._endpoint.operations,
-                    throttle=self._endpoint.throttle,
+                    edge=self._endpoint.edge,
                     limits=self._limits,
                     tasks=self._tasks,
                     lasting=lasting,
@@ -126,8 +135,11 @@ class _Socket:
         if self._initialised:
             raise CloseSocket(4429, "Too many initialisation requests")
         self._initialised = True
-        credential = Credential(bearer(self._authorization_in(payload)), self._endpoint.authenticate)
+        authorization = self._authorization_in(payload)
+        self._caller = Caller.with_header(self._caller.address, authorization)
+        credential = Credential(bearer(authorization), self._endpoint.authenticate)
         viewer = await credential.viewer()
+        _require_welcome(viewer)
         try:
             self._endpoint.connections.take_place(viewer.id)
         except TooManyConnections:
@@ -135,7 +147,10 @@ class _Socket:
         self._place_of, self._credential = viewer.id, credential
         await self._wire.send(messages.ACK)
         self._keeping.cancel()
-        self._keeping = self._tasks.create_task(self._endpoint.keeper.keep(credential, self._beat))
+        self._keeping = self._tasks.create_task(self._keep(credential))
+
+    async def _keep(self, credential: Credential) -> NoReturn:
+        await self._endpoint.keeper.keep(credential, self._beat, require=_require_welcome)
 
     def _authorization_in(self, payload: Payload) -> str:
         """The payload's own, in any case; else the handshake's, which browsers cannot set."""
@@ -152,7 +167,7 @@ class _Socket:
             raise CloseSocket(4401, "Unauthorized")
         if message.id in self._multiplex:
             raise CloseSocket(4409, f"Subscriber for {message.id} already exists")
-        await self._multiplex.start(message.id, message.request, self._credential)
+        await self._multiplex.start(message.id, message.request, self._credential, self._caller)
 
     async def _require_init(self) -> NoReturn:
         await self._endpoint.keeper.pause(self._limits.init_timeout.total_seconds())
@@ -165,6 +180,12 @@ class _Socket:
         if idle_since is not None and self._time() - idle_since > self._limits.idle.total_seconds():
             raise CloseSocket(1001, "Idle")
         await self._wire.send(messages.PING)
+
+
+def _require_welcome(viewer: Viewer) -> None:
+    """Who is banned reads by requests, and keeps no socket."""
+    if viewer.is_banned:
+        raise NotAuthenticated("You are banned: what is there can be read over HTTP.", lasting=True)
 
 
 def _end(error: Exception) -> CloseSocket:

@@ -65,7 +65,7 @@ class EventStreams:
     async def _place(self, credential: Credential | None) -> AbstractContextManager[None]:
         if credential is None:
             return nullcontext()
-        return self.connections.of((await credential.viewer(self.limits.credential_age)).id)
+        return self.connections.of((await credential.viewer()).id)
 
     async def _follow(self, operation: Operation, receive: Receive, send: Send, credential: Credential | None) -> None:
         complete, errors = True, list[ErrorPayload]()

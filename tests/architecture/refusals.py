@@ -40,5 +40,6 @@ EXAMPLES: dict[type[errors.Refusal], errors.Refusal] = {
         errors.ContextTooLarge(required_tokens=2, limit_tokens=1),
         errors.ModelUnavailable(a_model(), ()),
         errors.ServerDraining(),
+        errors.Banned(None),
     )
 }

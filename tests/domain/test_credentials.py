@@ -16,6 +16,7 @@ class Stored:
 
     def __init__(self) -> None:
         viewer = a_viewer()
+        assert viewer.key is not None
         self.user, self.key, self.asked = viewer.user, viewer.key, list[bytes]()
         self.gate: asyncio.Event | None = None
 

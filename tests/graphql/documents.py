@@ -3,7 +3,7 @@
 FIELDS = {
     "InvalidInput": "problems { rule path message limit }",
     "NotFound": "path",
-    "NotAllowed": "__typename",
+    "NotAllowed": "requiredRole",
     "LimitReached": "resource active limit",
     "ConversationBusy": "activeGeneration { id reply { id } }",
     "ConversationClosed": "state",
@@ -14,7 +14,10 @@ FIELDS = {
     "KeyReused": "idempotencyKey",
     "ContextTooLarge": "requiredTokens limitTokens",
     "ModelUnavailable": "model { key retired } alternatives { key }",
+    "Banned": "until",
 }
+
+_UNABLE = ("ModelUnavailable", "Banned")
 
 
 def _refusals(*types: str) -> str:
@@ -39,7 +42,7 @@ STARTED = """
 SEND = f"""
 mutation Send($input: SendMessageInput!) {{
   sendMessage(input: $input) {{
-    {_refusals(*_ANSWERED, "StaleBranch", "ModelUnavailable")}
+    {_refusals(*_ANSWERED, "StaleBranch", *_UNABLE)}
     {STARTED}
   }}
 }}
@@ -48,7 +51,7 @@ mutation Send($input: SendMessageInput!) {{
 EDIT = f"""
 mutation Edit($input: EditMessageInput!) {{
   editMessage(input: $input) {{
-    {_refusals(*_ANSWERED, "ModelUnavailable")}
+    {_refusals(*_ANSWERED, *_UNABLE)}
     {STARTED}
   }}
 }}
@@ -57,7 +60,7 @@ mutation Edit($input: EditMessageInput!) {{
 REGENERATE = f"""
 mutation Regenerate($input: RegenerateReplyInput!) {{
   regenerateReply(input: $input) {{
-    {_refusals(*_ANSWERED, "ModelUnavailable")}
+    {_refusals(*_ANSWERED, *_UNABLE)}
     {STARTED}
   }}
 }}
@@ -66,7 +69,7 @@ mutation Regenerate($input: RegenerateReplyInput!) {{
 CONTINUE = f"""
 mutation Continue($input: ContinueReplyInput!) {{
   continueReply(input: $input) {{
-    {_refusals(*_ANSWERED, "NotContinuable", "ModelUnavailable")}
+    {_refusals(*_ANSWERED, "NotContinuable", *_UNABLE)}
     {STARTED}
   }}
 }}
@@ -75,7 +78,7 @@ mutation Continue($input: ContinueReplyInput!) {{
 CREATE = f"""
 mutation Create($input: CreateConversationInput!) {{
   createConversation(input: $input) {{
-    {_refusals("InvalidInput", "NotFound", "KeyReused")}
+    {_refusals("InvalidInput", "NotFound", "KeyReused", "Banned")}
     ... on CreateConversationSuccess {{
       replayed
       conversation {{ id title titleSource state version pinned tags messageCount settings {{ temperature stop }} }}
@@ -94,7 +97,7 @@ _CHANGED = """
 UPDATE = f"""
 mutation Update($input: UpdateConversationInput!) {{
   updateConversation(input: $input) {{
-    {_refusals("InvalidInput", "NotFound", "ConversationClosed", "StaleVersion")}
+    {_refusals("InvalidInput", "NotFound", "ConversationClosed", "StaleVersion", "Banned")}
     ... on UpdateConversationSuccess {{ {_CHANGED} }}
   }}
 }}
@@ -103,7 +106,7 @@ mutation Update($input: UpdateConversationInput!) {{
 SET_STATE = f"""
 mutation SetState($conversation: ID!, $state: RequestedState!) {{
   setConversationState(conversation: $conversation, state: $state) {{
-    {_refusals("NotFound", "IllegalTransition")}
+    {_refusals("NotFound", "IllegalTransition", "Banned")}
     ... on SetConversationStateSuccess {{ {_CHANGED} }}
   }}
 }}
@@ -130,7 +133,7 @@ mutation MarkRead($conversation: ID!) {{
 FORK = f"""
 mutation Fork($input: ForkConversationInput!) {{
   forkConversation(input: $input) {{
-    {_refusals("InvalidInput", "NotFound", "LimitReached", "KeyReused")}
+    {_refusals("InvalidInput", "NotFound", "LimitReached", "KeyReused", "Banned")}
     ... on ForkConversationSuccess {{
       replayed
       conversation {{
@@ -146,7 +149,7 @@ mutation Fork($input: ForkConversationInput!) {{
 RATE = f"""
 mutation Rate($message: ID!, $rating: Rating, $tags: [String!], $comment: String) {{
   rateMessage(message: $message, rating: $rating, tags: $tags, comment: $comment) {{
-    {_refusals("InvalidInput", "NotFound")}
+    {_refusals("InvalidInput", "NotFound", "Banned")}
     ... on RateMessageSuccess {{ ratedMessage {{ id feedback {{ rating tags comment updatedAt }} }} }}
   }}
 }}
@@ -173,7 +176,7 @@ mutation Stop($generation: ID!, $seenSeq: Int) {{
 CREATE_KEY = f"""
 mutation CreateKey($input: CreateApiKeyInput!) {{
   createApiKey(input: $input) {{
-    {_refusals("InvalidInput", "NotAllowed", "LimitReached")}
+    {_refusals("InvalidInput", "NotAllowed", "LimitReached", "Banned")}
     ... on CreateApiKeySuccess {{ secret apiKey {{ id name prefix expiresAt }} viewer {{ apiKeys {{ id }} }} }}
   }}
 }}
@@ -191,7 +194,7 @@ mutation RevokeKey($apiKey: ID!) {{
 SET_INSTRUCTION = f"""
 mutation SetInstruction($text: String) {{
   setInstruction(text: $text) {{
-    {_refusals("InvalidInput")}
+    {_refusals("InvalidInput", "Banned")}
     ... on SetInstructionSuccess {{ viewer {{ id instruction }} }}
   }}
 }}

@@ -1,5 +1,6 @@
 """All that one process is, but for its port: any number of them on one database."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
@@ -9,23 +10,36 @@ from litestar import Litestar
 from domain.user import Role
 from resolvers.context import Context
 from server.compose import Gus, composed
-from server.graphql import GraphQLTransport
+from server.graphql import GraphQLTransport, TransportLimits
 from server.models_file import Catalogue
 from server.node import Worker
 from server.settings import Settings
+from server.throttle import Allowances, Throttle
+from server.throttle.addresses import Addresses
 from tests.graphql.front_end import note
+
+GENEROUS = Allowances(1_000_000, 1_000_000, 1_000_000_000)
 
 
 def process(database_url: str, settings: Settings, catalogue: Catalogue) -> AbstractAsyncContextManager[Gus]:
     return composed(settings, database_url, catalogue, Worker(uuid4()), query_logger=note)
 
 
-def served(gus: Gus, built: strawberry.Schema) -> Litestar:
+def served(
+    gus: Gus,
+    built: strawberry.Schema,
+    allowances: Allowances | None = None,
+    *,
+    limits: TransportLimits | None = None,
+    trusted_proxies: Sequence[str] = (),
+) -> Litestar:
     transport = GraphQLTransport(
         schema=built,
         authenticate=gus.services.users.authenticate,
-        make_context=lambda viewer: Context(gus.services, viewer),
+        make_context=lambda viewer, call: Context(gus.services, viewer, call),
+        limits=limits,
         introspection=True,
+        edge=Throttle(allowances or GENEROUS, Addresses(trusted_proxies)),
     )
     return Litestar(transport.routes(), openapi_config=None, logging_config=None)
 

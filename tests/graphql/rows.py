@@ -10,6 +10,7 @@ T = TypeVar("T")
 
 TABLES = (
     "users",
+    "guest_days",
     "idempotency_keys",
     "conversations",
     "branches",

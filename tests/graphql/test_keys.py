@@ -18,6 +18,7 @@ NOT_ALLOWED = {
     "message": "This key may not manage keys: use one issued with `gus key issue --manage`.",
     "retryable": False,
     "retryAfter": None,
+    "requiredRole": None,
 }
 
 

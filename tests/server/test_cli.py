@@ -146,6 +146,30 @@ def test_a_key_for_nobody_is_refused(gus: Gus, database_url: str) -> None:
     assert said.err.startswith("There is no such user")
 
 
+def test_users_are_listed_banned_and_signed_out(gus: Gus, database_url: str) -> None:
+    ada = gus("user", "create", "--name", "Ada", DATABASE_URL=database_url).out.strip()
+    bob = gus("user", "create", "--name", "Bob", "--role", "admin").out.strip()
+    assert gus("user", "list").lines == [f"{bob}  ADMIN     -  -  Bob", f"{ada}  USER      -  -  Ada"]
+    assert gus("user", "list", "AD").lines == gus("user", "list", ada).lines == [f"{ada}  USER      -  -  Ada"]
+    assert gus("user", "ban", ada).lines == [f"{ada}  USER      -  banned  Ada"]
+    assert gus("user", "ban", ada, "--days", "9").out.startswith(f"{ada}  USER      -  banned until 2")
+    assert gus("user", "unban", ada).lines == [f"{ada}  USER      -  -  Ada"]
+    gus("key", "issue", ada, "--name", "first", "--manage")
+    [line] = gus("key", "list", ada).lines
+    assert line.endswith("...  never used  does not expire  manages keys  first")
+    assert gus("user", "sign-out", ada).code == 0
+    assert gus("key", "list", ada).out == ""
+    assert gus("user", "ban", str(UUID(int=1))).err.startswith("There is no such user")
+
+
+def test_a_key_is_revoked_once(gus: Gus, database_url: str) -> None:
+    user = gus("user", "create", DATABASE_URL=database_url).out.strip()
+    gus("key", "issue", user, "--name", "first")
+    key = gus("key", "list", user).out.split(" ")[0]
+    assert gus("key", "revoke", key).lines == ["revoked"]
+    assert gus("key", "revoke", key).err.startswith("There is no such key")
+
+
 def test_schema_prints_the_contract(gus: Gus) -> None:
     said = gus("schema")
     assert said.code == 0

@@ -151,35 +151,11 @@ async def test_a_socket_carries_so_many_operations_also_of_those_that_nobody_wai
         toy.journal.release.set()
 
 
-async def test_the_edge_throttle_is_asked_with_the_cost() -> None:
-    charged: list[int] = []
-
-    def throttle(viewer: object, cost: int) -> float | None:
-        charged.append(cost)
-        return 7.5 if len(charged) > 1 else None
-
-    async with running(throttle=throttle) as toy, toy.socket() as client:
-        await client.subscribe("{items(first: 5) {nodes {id}}}")
-        assert [(await client.receive())["type"] for _ in range(2)] == ["next", "complete"]
-        await client.subscribe("{hello}")
-        assert (await client.receive())["payload"][0]["extensions"] == {"code": "THROTTLED", "retryAfter": 7.5}
-        assert charged == [11, 1]
-
-
 async def test_a_credential_is_asked_about_again_when_an_operation_starts() -> None:
-    async with running(limits=TransportLimits(credential_age=timedelta(0))) as toy, toy.socket() as client:
+    async with running() as toy, toy.socket() as client:
         toy.journal.revoked["good"] = True
         await client.subscribe("{hello}")
         assert (await client.closed())[0] == 4401
-
-
-async def test_operations_that_start_together_ask_about_the_credential_once() -> None:
-    async with running() as toy, toy.socket() as client:
-        for number in range(20):
-            await client.subscribe("{hello}", id=str(number))
-        for _ in range(40):
-            await client.receive()
-        assert toy.journal.asked == 1
 
 
 async def test_an_event_past_the_deadline_is_a_timeout_and_the_stream_goes_on() -> None:

@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from domain.errors import NotAuthenticated
+from domain.throttle import Call
 from domain.user import ApiKey, Role, User, Viewer
 from domain.world import ApiKeyId, UserId
 from server.graphql import OPEN_FIELDS, GraphQLTransport, TransportLimits
@@ -94,7 +95,7 @@ async def running(
             raise NotAuthenticated("This credential is not valid.", lasting=journal.revoked.get(secret, False))
         return viewer(secret)
 
-    def make_context(viewer: Viewer | None) -> Context:
+    def make_context(viewer: Viewer | None, _: Call) -> Context:
         journal.contexts += 1
         return Context(viewer, journal, journal.contexts)
 
@@ -103,7 +104,7 @@ async def running(
         schema=schema, authenticate=authenticate, make_context=make_context, limits=limits, **options
     )
     async with (
-        _served(Litestar(transport.routes(), openapi_config=None)) as url,
+        served(Litestar(transport.routes(), openapi_config=None)) as url,
         httpx.AsyncClient(base_url=url, timeout=30) as http,
     ):
         yield Toy(url, transport, journal, http)
@@ -130,7 +131,7 @@ async def settled(journal: Journal) -> None:
 
 
 @asynccontextmanager
-async def _served(app: Litestar) -> AsyncIterator[str]:
+async def served(app: Litestar) -> AsyncIterator[str]:
     # With the protocol said: asyncio turns Nagle's algorithm off only then, and each answer would cost 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
