@@ -18,7 +18,7 @@ from server.graphql.keeping import Keeper
 from server.graphql.limits import TransportLimits
 from server.graphql.run import Operations, graphql_schema
 from server.graphql.socket import SocketEndpoint
-from server.graphql.sse import EventStreams
+from server.graphql.streams import Streams
 
 __all__ = ["OPEN_FIELDS", "GraphQLTransport", "TransportLimits"]
 
@@ -59,10 +59,11 @@ class GraphQLTransport:
         )
         self._http = HttpEndpoint(
             operations=operations,
-            streams=EventStreams(self._connections, keeper, limits),
+            streams=Streams(self._connections, keeper),
             authenticate=authenticate,
             edge=edge,
             limits=limits,
+            allowed_origins=allowed_origins,
             page=html,
         )
         self._socket = SocketEndpoint(

@@ -13,6 +13,7 @@ from domain.errors import NotAuthenticated, Unavailable
 from domain.user import Viewer
 from server.graphql.admission import Authenticate, Credential, bearer, headers_of
 from server.graphql.body import GraphQLRequest, read_body, request_from_body, request_from_query_string
+from server.graphql.cors import answer_preflight, is_preflight, readable_by_page
 from server.graphql.edge import Caller, Edge
 from server.graphql.errors import (
     ClientLeft,
@@ -26,32 +27,45 @@ from server.graphql.errors import (
 from server.graphql.failures import Failures
 from server.graphql.leaving import unless_gone
 from server.graphql.limits import TransportLimits
+from server.graphql.multipart import MultipartParts
 from server.graphql.negotiation import Media, choose, is_json_body
 from server.graphql.operation import Operation
 from server.graphql.run import Operations
-from server.graphql.sse import EventStreams
+from server.graphql.sse import ServerSentEvents
+from server.graphql.streams import Frames, Stream, Streams
 
 Page = Callable[[Request[Any, Any, Any]], Response[Any]]
 
-ANSWERS = (Media.JSON, Media.RESPONSE_JSON, Media.EVENTS)
+PLAIN = (Media.JSON, Media.RESPONSE_JSON)
+ANSWERS = (*PLAIN, Media.EVENTS, Media.MULTIPART)
+ACCEPTABLE = ", ".join((*(media.value for media in (*PLAIN, Media.EVENTS)), "multipart/mixed;subscriptionSpec=1.0"))
+FRAMES: Mapping[Media, Frames] = {Media.EVENTS: ServerSentEvents(), Media.MULTIPART: MultipartParts()}
 NEEDS_A_STREAM = (
-    "A subscription answers with a stream: send it with `Accept: text/event-stream`, "
-    "or over a WebSocket with the subprotocol graphql-transport-ws."
+    "A subscription answers with a stream: send it with `Accept: text/event-stream` or "
+    "`multipart/mixed;subscriptionSpec=1.0`, or over a WebSocket with the subprotocol graphql-transport-ws."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpEndpoint:
     operations: Operations
-    streams: EventStreams
+    streams: Streams
     authenticate: Authenticate
     edge: Edge
     limits: TransportLimits
+    allowed_origins: frozenset[str]
     page: Page | None
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])
+        if is_preflight(scope["method"], headers):
+            await answer_preflight(headers, self.allowed_origins, send)
+        else:
+            await self._serve(scope, receive, readable_by_page(headers, self.allowed_origins, send), headers)
+
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send, headers: Mapping[str, str]) -> None:
         media = choose(headers.get("accept"), self._offered(scope["method"]))
+        plain = (choose(headers.get("accept"), PLAIN) or Media.JSON) if media is Media.MULTIPART else media
         caller = Caller.with_header(self.edge.address(scope), headers.get("authorization"))
         send = self._telling(caller, send)
         try:
@@ -59,14 +73,14 @@ class HttpEndpoint:
             if media is Media.HTML and self.page is not None:
                 await self._show(self.page, scope, receive, send)
             else:
-                await self._answer(_Exchange(scope, receive, send, headers, media, caller))
+                await self._answer(_Exchange(scope, receive, send, headers, media, plain, caller))
         except ClientLeft:
             return
         except RequestError as error:
-            await _refuse(send, media, error)
+            await _refuse(send, plain, error)
         except Exception as error:
             # The outermost owner of a request: the process goes on without it.
-            await _refuse(send, media, RequestError([Failures().exception_payload(error)], status=500))
+            await _refuse(send, plain, RequestError([Failures().exception_payload(error)], status=500))
 
     def _telling(self, caller: Caller, send: Send) -> Send:
         """What is left at the edge goes with whatever is answered, streams and failures too."""
@@ -90,16 +104,19 @@ class HttpEndpoint:
         if exchange.method not in {"GET", "POST"}:
             raise bad_request("Use POST, or GET for a query.", status=405, headers={"Allow": "GET, POST"})
         if exchange.media is None:
-            raise bad_request(f"Accept one of {', '.join(media.value for media in ANSWERS)}.", status=406)
+            raise bad_request(f"Accept one of {ACCEPTABLE}.", status=406)
         if exchange.method == "POST" and not is_json_body(exchange.headers.get("content-type")):
             raise bad_request("Send `Content-Type: application/json`, in UTF-8.", status=415)
         credential, viewer = await self._who(exchange.headers)
         request = await self._request(exchange)
         if exchange.media is Media.EVENTS:
             await self._stream(exchange, request, credential, viewer)
+            return
+        operation = self._open(exchange, request, viewer)
+        if operation.kind is OperationType.SUBSCRIPTION:
+            await self.streams.serve(operation, exchange.receive, exchange.stream, credential)
         else:
-            operation = self._open(exchange, request, viewer)
-            await _send(exchange.send, exchange.media, 200, await _run(operation, exchange.receive))
+            await _send(exchange.send, exchange.plain, 200, await _run(operation, exchange.receive))
 
     async def _who(self, headers: Mapping[str, str]) -> tuple[Credential | None, Viewer | None]:
         authorization = headers.get("authorization")
@@ -126,34 +143,43 @@ class HttpEndpoint:
         except RequestError as error:
             if not error.about_document:
                 raise
-            await self.streams.refuse(exchange.send, error)
+            await exchange.stream.refuse(error)
         else:
             if operation.kind is OperationType.SUBSCRIPTION:
-                await self.streams.serve(operation, exchange.receive, exchange.send, credential)
+                await self.streams.serve(operation, exchange.receive, exchange.stream, credential)
             else:
-                await self.streams.answer(exchange.send, await _run(operation, exchange.receive))
+                await exchange.stream.answer(await _run(operation, exchange.receive))
 
     def _open(self, exchange: "_Exchange", request: GraphQLRequest, viewer: Viewer | None) -> Operation:
         operation = self.operations.open(request, viewer, exchange.caller)
         if exchange.method == "GET" and operation.kind is OperationType.MUTATION:
             raise bad_request("A mutation needs POST.", status=405, headers={"Allow": "POST"})
-        if operation.kind is OperationType.SUBSCRIPTION and exchange.media is not Media.EVENTS:
+        if operation.kind is OperationType.SUBSCRIPTION and exchange.media not in FRAMES:
             raise bad_document(Code.BAD_REQUEST, NEEDS_A_STREAM)
         return operation
 
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
+    """`plain`: in which media type all is answered that is no stream."""
+
     scope: HTTPScope
     receive: Receive
     send: Send
     headers: Mapping[str, str]
     media: Media | None
+    plain: Media | None
     caller: Caller
 
     @property
     def method(self) -> str:
         return self.scope["method"]
+
+    @property
+    def stream(self) -> Stream:
+        """For one of FRAMES."""
+        assert self.media is not None
+        return Stream(FRAMES[self.media], self.send)
 
 
 async def _run(operation: Operation, receive: Receive) -> bytes:

@@ -9,21 +9,24 @@ class Media(Enum):
     JSON = "application/json"
     RESPONSE_JSON = "application/graphql-response+json"
     EVENTS = "text/event-stream"
+    MULTIPART = "multipart/mixed"
     HTML = "text/html"
 
 
 # `*/*` is what curl and many libraries send without meaning it: they get a plain answer, never a stream or a page.
-ONLY_BY_NAME = frozenset({Media.EVENTS, Media.HTML})
+ONLY_BY_NAME = frozenset({Media.EVENTS, Media.MULTIPART, Media.HTML})
 
 
 @dataclass(frozen=True, slots=True)
 class MediaRange:
     name: str
     quality: float
+    subscription_spec: str | None = None
 
     def matches(self, media: Media) -> bool:
         if self.name == media.value:
-            return True
+            # Without it, it is `@defer` that is meant, or an upload.
+            return media is not Media.MULTIPART or self.subscription_spec == "1.0"
         if media in ONLY_BY_NAME:
             return False
         return self.name == "*/*" or self.name == media.value.split("/")[0] + "/*"
@@ -54,7 +57,11 @@ def is_json_body(content_type: str | None) -> bool:
 
 def _ranges(accept: str) -> list[MediaRange]:
     split = (_split(part) for part in accept.split(","))
-    return [MediaRange(name, _quality(parameters.get("q"))) for name, parameters in split if name]
+    return [
+        MediaRange(name, _quality(parameters.get("q")), parameters.get("subscriptionspec"))
+        for name, parameters in split
+        if name
+    ]
 
 
 def _split(value: str) -> tuple[str, dict[str, str]]:

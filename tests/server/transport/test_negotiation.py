@@ -26,6 +26,13 @@ from server.graphql.negotiation import Media, choose, is_json_body
         ),
         ("text/event-stream, application/json", Media.EVENTS),
         ("text/event-stream;q=0.4, application/json;q=0.8", Media.JSON),
+        (
+            "multipart/mixed;boundary=graphql;subscriptionSpec=1.0, application/graphql-response+json",
+            Media.MULTIPART,
+        ),
+        ("multipart/mixed; boundary=-; deferSpec=20220824, application/json;q=0.9", Media.JSON),
+        ("multipart/mixed", None),
+        ("multipart/*", None),
         ("text/*", None),
         ("image/png", None),
         ("application/json;q=0", None),
