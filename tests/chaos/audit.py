@@ -92,17 +92,17 @@ async def _log(front_end: FrontEnd, promise: Promise, via: Process) -> Log | Non
 
 
 def _told_violations(promise: Promise, log: Log) -> list[Violation]:
-    violations = log_violations(log.events, promise.generation)
+    violations = log_violations(log.events, promise.generation, promise.kept)
     told = {event.seq: event for event in log.events}
     for seq, event in promise.shown.items():
         if told.get(seq) != event:
             violations.append(Violation(UNSTORED, f"{event}", f"{told.get(seq)}", promise.generation))
             break
-    text = text_of(log.events)
-    if text != log.reply_text:
+    text = text_of(log.events, promise.kept)
+    if not (log.reply_text.startswith(text) if promise.goes_on else log.reply_text == text):
         expected, found = f"the log's {len(text)} characters", f"a reply of {len(log.reply_text)}"
         violations.append(Violation(UNSTORED, expected, found, promise.generation))
-    if violation := words_violation(promise, text, log.status):
+    if violation := words_violation(promise, text.removeprefix(promise.kept), log.status):
         violations.append(violation)
     return violations
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.chaos import crowds, database, disconnects, processes, racing, wakes
+from tests.chaos import continuing, crowds, database, disconnects, fallbacks, line, processes, racing, wakes, workers
 from tests.chaos.trial import Trial
 
 
@@ -20,6 +20,10 @@ class Fault:
 
 FAULTS = (
     Fault("kill", "kill -9 of a process with 10 live streams, clients go to another", 20, 1, processes.killed),
+    Fault("worker", "kill -9 of one of the two workers of one `gus serve`", 10, 1, workers.killed),
+    Fault("line", "kill -9 of who holds a scarce model's slot while others wait in line", 10, 2, line.holder_killed),
+    Fault("fallback", "a fallback's server dies while it is asked", 10, 1, fallbacks.died),
+    Fault("continue", "kill -9 while a reply goes on, after kill -9 while it was begun", 10, 1, continuing.killed),
     Fault("freeze", "SIGSTOP past the lease, then SIGCONT", 10, 1, processes.frozen),
     Fault("term", "SIGTERM under load", 10, 1, processes.told_to_end),
     Fault("restart", "PostgreSQL away for 3 s, every other time by a crash", 10, 1, database.restarted),

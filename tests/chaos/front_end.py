@@ -31,6 +31,14 @@ LOG = f"""query($generation: ID!, $after: Int!) {{
     events(after: $after, first: 500) {{ events {{ {ENTRY} }} nextAfter terminal }}
   }}
 }}"""
+CONTINUE = """mutation($input: ContinueReplyInput!) {
+  continueReply(input: $input) {
+    __typename
+    ... on SendMessageSuccess { conversation { id } reply { id } generation { id } replayed }
+    ... on Refusal { code message }
+    ... on InvalidInput { problems { path message } }
+  }
+}"""
 WHO = "{ viewer { id } }"
 TIMEOUT_SECONDS = 10.0
 
@@ -95,13 +103,25 @@ class FrontEnd:
             raise NoAnswer from error
         return _data(answer)
 
-    async def send(self, origin: str, key: str, text: str, idempotency_key: str, *, seconds: float = 10) -> Sent:
+    async def send(
+        self,
+        origin: str,
+        key: str,
+        text: str,
+        idempotency_key: str,
+        *,
+        model: str | None = None,
+        seconds: float = 10,
+    ) -> Sent:
         """Raises NoAnswer."""
-        given = {"text": text, "idempotencyKey": idempotency_key, "settings": {"maxOutputTokens": 8000}}
-        told = (await self.ask(origin, key, SEND, {"input": given}, seconds=seconds))["sendMessage"]
-        if told["__typename"] != "SendMessageSuccess":
-            raise NoAnswer(told["code"]) if "code" in told else NoAnswer(untyped=json.dumps(told))
-        return Sent(told["conversation"]["id"], told["reply"]["id"], told["generation"]["id"], told["replayed"])
+        settings = {"model": model, "maxOutputTokens": 8000}
+        given = {"text": text, "idempotencyKey": idempotency_key, "settings": settings}
+        return _sent((await self.ask(origin, key, SEND, {"input": given}, seconds=seconds))["sendMessage"])
+
+    async def go_on(self, origin: str, key: str, reply: str, idempotency_key: str, *, seconds: float = 10) -> Sent:
+        """Raises NoAnswer."""
+        given = {"reply": reply, "idempotencyKey": idempotency_key}
+        return _sent((await self.ask(origin, key, CONTINUE, {"input": given}, seconds=seconds))["continueReply"])
 
     async def stop(self, origin: str, key: str, generation: str, seen_seq: int | None = None) -> bool:
         """Whether it had ended, or been stopped, already. Raises NoAnswer."""
@@ -236,6 +256,12 @@ def _data(answer: httpx.Response) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise NoAnswer(untyped=f"{answer.status_code} {answer.text[:300]}") from error
     return data
+
+
+def _sent(told: dict[str, Any]) -> Sent:
+    if told["__typename"] != "SendMessageSuccess":
+        raise NoAnswer(told["code"]) if "code" in told else NoAnswer(untyped=json.dumps(told))
+    return Sent(told["conversation"]["id"], told["reply"]["id"], told["generation"]["id"], told["replayed"])
 
 
 # Words of the parts behind gus, which are none of its clients' business.

@@ -38,7 +38,10 @@ class Violation:
 
 @dataclass(slots=True)
 class Promise:
-    """A send that was acknowledged. `shown`: by seq, to whichever client; the first one shown is what all must be like."""
+    """A send that was acknowledged. `shown`: by seq, to whichever client; the first one shown is what all must be like.
+
+    `kept`: what its reply began with. `goes_on`: another run has been told to write on where this one left off.
+    """
 
     key: str
     idempotency_key: str
@@ -46,6 +49,8 @@ class Promise:
     words: int
     sent: Sent
     acknowledged_at: float
+    kept: str = ""
+    goes_on: bool = False
     shown: dict[int, Event] = field(default_factory=dict)
 
     @property
@@ -59,8 +64,8 @@ class Promise:
         return Violation(UNSTORED, f"seq {event.seq} to stay {before}", f"{event}", self.generation)
 
 
-def text_of(events: Sequence[Event]) -> str:
-    text = ""
+def text_of(events: Sequence[Event], kept: str = "") -> str:
+    text = kept
     for event in events:
         text = text_after(text, event)
     return text
@@ -74,23 +79,23 @@ def text_after(text: str, event: Event) -> str:
     return text
 
 
-def log_violations(events: Sequence[Event], generation: str) -> list[Violation]:
-    """A whole log, from seq 1 to its end, by the promises."""
+def log_violations(events: Sequence[Event], generation: str, kept: str = "") -> list[Violation]:
+    """A whole log, from seq 1 to its end, by the promises; `kept`: what its reply began with."""
     found = list[Violation]()
     seqs = [event.seq for event in events]
     if seqs != list(range(1, len(seqs) + 1)):
         jumps = [pair for pair in pairwise([0, *seqs]) if pair[1] != pair[0] + 1]
         what = DUPLICATE if any(later <= earlier for earlier, later in jumps) else GAP
         found.append(Violation(what, f"seq 1 to {len(seqs)}", f"jumps {jumps[:5]}", generation))
-    found += _offset_violations(events, generation)
+    found += _offset_violations(events, generation, kept)
     ends = [event.seq for event in events if event.kind == "GenerationFinished"]
     if len(ends) != 1 or ends[0] != seqs[-1]:
         found.append(Violation(ENDS, f"one end, at {seqs[-1:]}", f"ends at {ends}", generation))
     return found + _attempt_violations(events, generation)
 
 
-def _offset_violations(events: Sequence[Event], generation: str) -> list[Violation]:
-    text, found = "", list[Violation]()
+def _offset_violations(events: Sequence[Event], generation: str, kept: str) -> list[Violation]:
+    text, found = kept, list[Violation]()
     for event in events:
         if event.kind == "TextDelta" and event.offset != units(text):
             found.append(

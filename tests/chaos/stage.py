@@ -3,26 +3,27 @@
 import asyncio
 import shutil
 import signal
-import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
 import psutil
 
 from domain.user import Role, Users
-from domain.world import RealWorld
+from domain.world import NodeId, RealWorld
 from repositories.database import open_database
 from repositories.migrate import migrate
 from repositories.user import SqlUsers
+from server.node import Worker
 from server.postgres import Cluster
 from server.postgres.program import run
+from tests.chaos.models import MortalModels, catalogue, free_port, mortal_models
 from tests.e2e.scripted import Scripted, scripted_models
 from tests.e2e.served import Served, placed
 
@@ -34,22 +35,6 @@ NOBODY_LISTENS = "nobody_listens"
 
 # The two processes that are broken in turn, and one that hears no wake-up and wakes nobody.
 DEAF = 2
-
-# Patient: on a slow machine a model must not fail for another reason than the fault.
-CATALOGUE = """
-[[servers]]
-name = "scripted"
-base_url = "{base_url}"
-first_token_timeout_seconds = 60
-between_tokens_timeout_seconds = 60
-
-[[models]]
-key = "scripted"
-server = "scripted"
-context_window = 32768
-input_price_per_million = 0
-output_price_per_million = 0
-"""
 
 # What a process must not have to say, whatever is done to it.
 COMPLAINTS = ("[error", "[critical", "Exception ignored", "Fatal Python error")
@@ -66,6 +51,11 @@ class Process:
     @property
     def is_running(self) -> bool:
         return self._served.is_running
+
+    @property
+    def node(self) -> NodeId:
+        """The same after each start."""
+        return Worker(UUID((self._served.data_dir / "host").read_text().strip())).node_id
 
     def begin(self) -> None:
         self._served.begin()
@@ -97,6 +87,12 @@ class Process:
         if not self.is_running:
             self.begin()
             await self.ready()
+
+    def workers(self) -> list[psutil.Process]:
+        return [each for each in self._served.family()[1:] if "worker" in each.cmdline()]
+
+    def connections_to(self, port: int) -> int:
+        return sum(each.raddr.port == port for each in self._inspected().net_connections("tcp") if each.raddr)
 
     def connections(self) -> int:
         """Of clients, as the kernel counts them."""
@@ -131,11 +127,13 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`keys`: each of another user, because a user may hold only so many connections."""
+    """`keys`: each of another user, because a user may hold only so many connections. `common`: settings of all processes."""
 
     cluster: Cluster
     database_url: str
     scripted: Scripted
+    mortal: MortalModels
+    common: dict[str, str]
     processes: tuple[Process, ...]
     keys: tuple[str, ...]
 
@@ -162,6 +160,14 @@ class Stage:
     async def mend_postgres(self) -> None:
         await asyncio.to_thread(self.cluster.start)
 
+    @asynccontextmanager
+    async def also(self, name: str, **settings: str) -> AsyncIterator[Process]:
+        """One more of gus on the same database, for a while."""
+        with _process(name, self.common | settings) as process:
+            process.begin()
+            await process.ready()
+            yield process
+
     async def forget_requests(self) -> None:
         """What the model server remembers takes it longer and longer to tell."""
         async with httpx.AsyncClient() as client:
@@ -186,7 +192,8 @@ def staged(names: tuple[str, ...] = NAMES) -> Iterator[Stage]:
         url, secret = cluster.start(), uuid4().hex
         keys = asyncio.run(_prepared(url, secret))
         scripted = stack.enter_context(scripted_models(folder))
-        scripted.catalogue.write_text(CATALOGUE.format(base_url=scripted.base_url))
+        mortal = stack.enter_context(mortal_models())
+        scripted.catalogue.write_text(catalogue(scripted.base_url, mortal.base_url))
         common = {
             "database_url": url,
             "models": str(scripted.catalogue),
@@ -200,7 +207,7 @@ def staged(names: tuple[str, ...] = NAMES) -> Iterator[Stage]:
             stack.enter_context(_process(name, common | (elsewhere if number == DEAF else {})))
             for number, name in enumerate(names)
         ]
-        stage = Stage(cluster, url, scripted, tuple(processes), keys)
+        stage = Stage(cluster, url, scripted, mortal, common, tuple(processes), keys)
         asyncio.run(_start_all(stage))
         yield stage
 
@@ -217,7 +224,7 @@ def _postgres(folder: Path) -> Iterator[Cluster]:
 
 @contextmanager
 def _process(name: str, settings: dict[str, str]) -> Iterator[Process]:
-    port = _free_port()
+    port = free_port()
     with placed(**settings, port=str(port)) as served:
         process = Process(name, served, port)
         try:
@@ -225,13 +232,6 @@ def _process(name: str, settings: dict[str, str]) -> Iterator[Process]:
         finally:
             with suppress(AssertionError, ProcessLookupError):
                 process.thaw()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _prepared(url: str, secret: str) -> tuple[str, ...]:

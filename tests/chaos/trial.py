@@ -6,9 +6,9 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -80,22 +80,39 @@ class Trial:
             self._turns = itertools.cycle(self.stage.keys)
         return next(self._turns)
 
-    async def send(self, *processes: Process, key: str | None = None, **script: Any) -> Promise:
+    async def send(
+        self, *processes: Process, key: str | None = None, model: str | None = None, **script: Any
+    ) -> Promise:
         """Until it is acknowledged, to one process after the other, by one idempotency key."""
         key, idempotency_key = key or self.key(), str(uuid4())
         script.setdefault("tag", random.choice(["", f"🌳{uuid4().hex[:6]}"]))
         question = f"script: {json.dumps(script)}"
-        sent = await self._sent(itertools.cycle(processes), key, question, idempotency_key)
+        sent = await self._acknowledged(
+            processes,
+            lambda origin: self.front_end.send(origin, key, question, idempotency_key, model=model, seconds=5),
+        )
         promise = Promise(key, idempotency_key, question, int(script["words"]), sent, time.monotonic())
         self.promises.append(promise)
         self.counted["sends"] += 1
         return promise
 
-    async def _sent(self, processes: Iterable[Process], key: str, question: str, idempotency_key: str) -> Sent:
+    async def go_on(self, promise: Promise, kept: str, *processes: Process) -> Promise:
+        """The same for continueReply, of a reply that has `kept` so far."""
+        key, idempotency_key, reply = promise.key, str(uuid4()), promise.sent.reply
+        sent = await self._acknowledged(
+            processes, lambda origin: self.front_end.go_on(origin, key, reply, idempotency_key, seconds=5)
+        )
+        promise.goes_on = True
+        again = replace(promise, sent=sent, acknowledged_at=time.monotonic(), kept=kept, goes_on=False, shown={})
+        self.promises.append(again)
+        self.counted["continued"] += 1
+        return again
+
+    async def _acknowledged(self, processes: Sequence[Process], call: Callable[[str], Awaitable[Sent]]) -> Sent:
         deadline = time.monotonic() + SEND_PATIENCE_SECONDS
-        for process in processes:
+        for process in itertools.cycle(processes):
             try:
-                return await self.front_end.send(process.origin, key, question, idempotency_key, seconds=5)
+                return await call(process.origin)
             except NoAnswer as failure:
                 self.counted["sent again"] += 1
                 self._check_refusal(failure)
@@ -139,6 +156,8 @@ class Trial:
         for watcher in self.watchers:
             self.counted["connections"] += watcher.connections
             self.counted["shown"] += len(watcher.seen)
+            if watcher.silences:
+                self.counted["left in silence"] += watcher.silences
             if not watcher.ended:
                 shown = f"none, after seq {len(watcher.seen)} and {watcher.connections} connections"
                 self.violate(Violation(STUCK, "an end that is told", shown, watcher.promise.generation))
@@ -156,6 +175,7 @@ async def at_most(watcher: Watcher) -> None:
         async with asyncio.timeout(LONGEST_WATCH_SECONDS):
             await watcher.follow()
     except TimeoutError:
+        # Closing the round finds that it was told of no end, and says so.
         return
 
 

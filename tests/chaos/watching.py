@@ -42,7 +42,10 @@ class Habits:
 
 @dataclass(slots=True)
 class Watcher:
-    """`arrived`: when it first saw each seq, by the wall clock, from `seen[0]` on."""
+    """`arrived`: when it first saw each seq, by the wall clock, from `seen[0]` on.
+
+    `left`, `silences`: how often it went by itself: as is its habit, and because nothing came for longer than it waits.
+    """
 
     front_end: FrontEnd
     promise: Promise
@@ -53,7 +56,11 @@ class Watcher:
     text: str = ""
     connections: int = 0
     left: int = 0
+    silences: int = 0
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.text = self.promise.kept
 
     @property
     def ended(self) -> bool:
@@ -65,12 +72,10 @@ class Watcher:
                 await self._connect()
             except Cut as cut:
                 self._check_cut(cut)
-            except TimeoutError:
-                pass
             await asyncio.sleep(random.uniform(0, self.habits.pause))
 
     async def _connect(self) -> None:
-        """Raises Cut, and TimeoutError after the silence."""
+        """Raises Cut."""
         after = self._resume_at()
         leave_after = random.randint(1, 12) if self.left < self.habits.cuts else None
         events = self._stream(after)
@@ -87,8 +92,15 @@ class Watcher:
             self._complain(ENDS, "an end before the stream completes", f"none, after seq {len(self.seen)}")
 
     async def _next(self, events: AsyncGenerator[Event, None]) -> Event | None:
-        async with asyncio.timeout(self.habits.silence):
-            return await anext(events, None)
+        """Raises Cut, also after the silence."""
+        try:
+            async with asyncio.timeout(self.habits.silence) as patience:
+                return await anext(events, None)
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            self.silences += 1
+            raise Cut from error
 
     def _stream(self, after: int) -> AsyncGenerator[Event, None]:
         process, promise = self.habits.choose(), self.promise
