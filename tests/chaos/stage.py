@@ -89,7 +89,8 @@ class Process:
             await self.ready()
 
     def workers(self) -> list[psutil.Process]:
-        return [each for each in self._served.family()[1:] if "worker" in each.cmdline()]
+        """Those that live."""
+        return [each for each in self._served.family()[1:] if _is_worker(each)]
 
     def connections_to(self, port: int) -> int:
         return sum(each.raddr.port == port for each in self._inspected().net_connections("tcp") if each.raddr)
@@ -123,6 +124,12 @@ class Process:
             if any(complaint in line for complaint in COMPLAINTS)
         ]
         self._complaints += [each for each in fresh if each not in self._complaints]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return "worker" in process.cmdline()
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from tests.chaos import database, disconnects, processes, racing
+from tests.chaos import database, disconnects, fallbacks, line, processes, racing
 from tests.chaos.stage import NAMES, Stage, staged
 from tests.chaos.trial import Trial, opened_front_end
 
@@ -22,6 +22,8 @@ def stage() -> Iterator[Stage]:
         (racing.stopped, 20),
         (database.terminated, 1),
         (processes.killed, 1),
+        (line.holder_killed, 1),
+        (fallbacks.died, 1),
     ],
 )
 async def test_nothing_is_lost_by(stage: Stage, fault: Callable[[Trial], Awaitable[None]], rounds: int) -> None:
