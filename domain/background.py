@@ -12,7 +12,6 @@ from domain.generation.log import Line
 from domain.generation.run import reported_usage
 from domain.generation.runs import QUEUE, QUEUE_POLL
 from domain.generation.wakes import Wakes, wait_at_most
-from domain.generation.window import estimate_tokens
 from domain.job import Job, NotNow
 from domain.model import (
     AnswerEnd,
@@ -29,6 +28,7 @@ from domain.model import (
     UsageSource,
 )
 from domain.usage import CallLog, ModelCall, UsagePurpose
+from domain.window.scale import Scale
 from domain.world import CallId, World
 
 LONGEST_CALL = timedelta(minutes=2)
@@ -47,7 +47,7 @@ class Question:
 
     @property
     def estimated_tokens(self) -> int:
-        return TOKENS_AROUND_TURNS + sum(estimate_tokens(turn.text) for turn in self.turns)
+        return TOKENS_AROUND_TURNS + sum(Scale().tokens(turn.text) for turn in self.turns)
 
 
 @dataclass(slots=True)

@@ -117,8 +117,13 @@ class MessageStore(Protocol):
 
     async def messages(self, owner: UserId, ids: Sequence[MessageId]) -> dict[MessageId, Message]: ...
 
-    async def path(self, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0) -> Page[Message]:
-        """Root to leaf, by depth from `highest` on. A cursor that is not on this path counts from the deepest common ancestor."""
+    async def path(
+        self, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0, lowest: int | None = None
+    ) -> Page[Message]:
+        """Root to leaf, by depth from `highest` on, down to `lowest` (None: the leaf's).
+
+        A cursor that is not on this path counts from the deepest common ancestor.
+        """
 
     async def shared_depth(self, owner: UserId, one: Message, other: Message) -> int:
         """Of the deepest message that both paths of one conversation go through; -1 without any."""
@@ -156,8 +161,10 @@ class Messages:
     async def by_id(self, viewer: Viewer, ids: Sequence[MessageId]) -> dict[MessageId, Message]:
         return await self._store.messages(viewer.id, ids)
 
-    async def path(self, viewer: Viewer, leaf: Message, page: PageArgs) -> Page[Message]:
-        return await self._store.path(viewer.id, leaf, page)
+    async def path(
+        self, viewer: Viewer, leaf: Message, page: PageArgs, *, highest: int = 0, lowest: int | None = None
+    ) -> Page[Message]:
+        return await self._store.path(viewer.id, leaf, page, highest=highest, lowest=lowest)
 
     async def diff(self, viewer: Viewer, a: Message, b: Message) -> BranchDiff:
         """Of two messages of one conversation."""

@@ -1,6 +1,6 @@
 """Models on offer, what they are asked, and the pieces in which they answer."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -51,6 +51,11 @@ class Model:
     def id(self) -> ModelKey:
         return self.key
 
+    @property
+    def tokenizer(self) -> str:
+        """Models of one name count alike, whichever server has them."""
+        return self.name_at_provider
+
     def cost(self, usage: "Usage") -> Decimal:
         """USD, exact to the nano."""
         per_million = (
@@ -72,6 +77,14 @@ class Usage:
     source: UsageSource
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """Of a text by itself, without what a template puts around it."""
+
+    tokenizer: str
+    tokens: int
 
 
 class Speaker(Enum):
@@ -153,6 +166,12 @@ class LanguageModel(Protocol):
         Closing the generator, or cancelling the task that reads it, closes the connection to the server at once.
         """
 
+    def body(self, request: ModelRequest) -> bytes:
+        """What `answer` will send, to the byte."""
+
+    async def prompt_tokens(self, name_at_provider: str, turns: Sequence[Turn]) -> int | None:
+        """Of these turns as prompted, template and all; None: this server does not count, or not in time."""
+
     async def health(self) -> ModelHealth: ...
 
 
@@ -171,6 +190,10 @@ class Models:
 
     def on_offer(self) -> list[Model]:
         return [model for model in self._models.values() if not model.retired]
+
+    @property
+    def keys(self) -> list[ModelKey]:
+        return list(self._models)
 
     def find(self, key: ModelKey) -> Model | None:
         return self._models.get(key)

@@ -16,6 +16,7 @@ NodeId = NewType("NodeId", UUID)
 InstructionId = NewType("InstructionId", UUID)
 CallId = NewType("CallId", UUID)
 PlanKey = NewType("PlanKey", str)
+SummaryId = NewType("SummaryId", UUID)
 
 
 class World(Protocol):

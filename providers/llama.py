@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from domain.model import Model, ModelCapability, ModelKey
+from providers.counting import Counting
 from providers.openai import ServerConfig
 
 KEY = ModelKey("smollm2-135m-instruct")
@@ -93,6 +94,7 @@ class EmbeddedModel:
             PROVIDER,
             self.base_url,
             api_key=self.api_key,
+            counts=Counting.LLAMA_CPP,
             # One slot: whoever waits for it sees no token until then.
             first_token_timeout=timedelta(minutes=3),
         )

@@ -1,7 +1,7 @@
 """Any model server with an OpenAI-compatible `/chat/completions`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,9 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from domain.errors import GenerationErrorCode, ModelFailure
-from domain.model import ModelHealth, ModelRequest, Piece
+from domain.model import ModelHealth, ModelRequest, Piece, Turn
 from providers.answer import AnswerReader
+from providers.counting import Counting, PromptCounter
 from providers.failures import LONGEST_DETAIL, failed, refusal, retry_after
 from providers.health import CachedHealth, OwnCalls
 from providers.request import body
@@ -30,7 +31,10 @@ AFTER_REFUSAL = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """`base_url` ends before `/chat/completions`, mostly in `/v1`. The first token's time runs from the request on."""
+    """`base_url` ends before `/chat/completions`, mostly in `/v1`. The first token's time runs from the request on.
+
+    `counts`: how it is asked for the tokens of a prompt; None: it cannot be.
+    """
 
     name: str
     base_url: str
@@ -41,6 +45,8 @@ class ServerConfig:
     health_timeout: timedelta = timedelta(seconds=2)
     health_kept_for: timedelta = timedelta(seconds=5)
     max_connections: int = 200
+    counts: Counting | None = None
+    count_timeout: timedelta = timedelta(milliseconds=300)
 
 
 class OpenAiServer:
@@ -51,6 +57,7 @@ class OpenAiServer:
         self._client = _client(config)
         self._health = CachedHealth(self._client, timeout=config.health_timeout, kept_for=config.health_kept_for)
         self._own_calls = OwnCalls()
+        self._counter = PromptCounter(self._client, config.counts, config.count_timeout) if config.counts else None
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -63,6 +70,12 @@ class OpenAiServer:
 
     async def health(self) -> ModelHealth:
         return self._own_calls.worse_than(await self._health.now())
+
+    def body(self, request: ModelRequest) -> bytes:
+        return body(request)
+
+    async def prompt_tokens(self, name_at_provider: str, turns: Sequence[Turn]) -> int | None:
+        return await self._counter.tokens(name_at_provider, turns) if self._counter else None
 
     async def answer(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         reader, patience = AnswerReader(begins=not request.continues), _Patience(self._config)
@@ -91,7 +104,7 @@ class OpenAiServer:
             await response.aclose()
 
     async def _send(self, request: ModelRequest, patience: "_Patience") -> httpx.Response:
-        outgoing = self._client.build_request("POST", "chat/completions", content=body(request))
+        outgoing = self._client.build_request("POST", "chat/completions", content=self.body(request))
         try:
             async with asyncio.timeout_at(patience.ends_at):
                 return await self._client.send(outgoing, stream=True)

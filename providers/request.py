@@ -1,6 +1,7 @@
 """What is written to a model server."""
 
 import json
+from collections.abc import Iterable
 
 from domain.markers import break_markers
 from domain.model import ModelRequest, Turn
@@ -15,7 +16,7 @@ def body(request: ModelRequest) -> bytes:
 def _required(request: ModelRequest) -> dict[str, object]:
     return {
         "model": request.name_at_provider,
-        "messages": [_message(turn) for turn in request.turns],
+        "messages": messages(request.turns),
         "max_tokens": request.max_output_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -33,6 +34,10 @@ def _optional(request: ModelRequest) -> dict[str, object]:
         # vLLM begins a new turn unless it is told; llama.cpp and Ollama go on by themselves.
         settings |= {"continue_final_message": True, "add_generation_prompt": False}
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def messages(turns: Iterable[Turn]) -> list[dict[str, str]]:
+    return [_message(turn) for turn in turns]
 
 
 def _message(turn: Turn) -> dict[str, str]:

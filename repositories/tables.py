@@ -190,6 +190,7 @@ class BranchRow(Model):
 
 
 # Where it stands never changes: a trigger holds that. `generation_id` is the latest run that wrote it.
+# `tokens`: of its text, by tokenizer, as far as model servers have counted them.
 class MessageRow(Model):
     id = fields.UUIDField(primary_key=True)
     conversation_id = fields.UUIDField()
@@ -210,6 +211,7 @@ class MessageRow(Model):
     idempotency_key = fields.TextField(null=True)
     generation_id = fields.UUIDField(null=True)
     model_key = fields.TextField(null=True)
+    tokens = fields.JSONField[dict[str, int]](null=True)
 
     class Meta:
         table = "messages"
@@ -235,7 +237,7 @@ class FeedbackRow(Model):
 # A run, leased by a node. Each commit of the log rewrites it, so nothing that a commit or a lease moves is indexed.
 # A QUEUED one has neither node nor lease. `line`: where it had its turn; until it ends it holds one of that line's slots.
 # `handed_over`: another process is to go on with its reply, until one does, or its user does something about it.
-# `compacted_through`: entries of its log up to it are gone.
+# `compacted_through`: entries of its log up to it are gone. `context`: what its model was given.
 class GenerationRow(Model):
     id = fields.UUIDField(primary_key=True)
     conversation_id = fields.UUIDField()
@@ -279,6 +281,7 @@ class GenerationRow(Model):
     instruction = fields.TextField(null=True)
     compacted_through = fields.IntField(db_default=0)
     handed_over = fields.BooleanField(db_default=False)
+    context = fields.JSONField[dict[str, object]](null=True)
 
     class Meta:
         table = "generations"

@@ -9,6 +9,7 @@ from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.fork import Forks
+from domain.conversation.preview import Previews
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.errors import Gone, NotAuthenticated
@@ -34,6 +35,7 @@ class Services:
     changes: Changes
     forks: Forks
     sends: Sends
+    previews: Previews
     continuations: Continuations
     conversation_followers: ConversationFollowers
     viewer_followers: ViewerFollowers

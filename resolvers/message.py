@@ -9,6 +9,7 @@ from domain.conversation.actions import MessageAction, actions
 from domain.conversation.commands import BusyPolicy, ContinueReply, EditMessage, RegenerateReply, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.once import Sent
+from domain.conversation.preview import Preview
 from domain.errors import BadPage
 from domain.generation.entity import Generation
 from domain.message import Family, Message
@@ -22,6 +23,7 @@ from resolvers.paging import After, First
 from resolvers.settings import ONCE_KEY, GenerationSettingsInput, settings_of
 
 LONGEST_EXCERPT = 500
+NO_KEY = "preview"
 
 
 @strawberry.input(description="What the viewer says, and where.")
@@ -53,6 +55,19 @@ class SendMessageInput:
         default=None, description="What if a run is writing the branch. Null: REJECT."
     )
     sent_at: datetime | None = strawberry.field(default=None, description="The client's clock.")
+
+
+@strawberry.input(description="As SendMessageInput, without what only a real send needs.")
+class PreviewSendInput:
+    text: str = strawberry.field(description="As of SendMessageInput.")
+    conversation: strawberry.ID | None = strawberry.field(default=None, description="As of SendMessageInput.")
+    new_conversation: NewConversationInput | None = strawberry.field(
+        default=None, description="As of SendMessageInput."
+    )
+    parent: strawberry.ID | None = strawberry.field(default=None, description="As of SendMessageInput.")
+    settings: GenerationSettingsInput | None = strawberry.field(default=None, description="As of SendMessageInput.")
+    instruction: str | None = strawberry.field(default=None, description="As of SendMessageInput.")
+    on_busy: BusyPolicy | None = strawberry.field(default=None, description="As of SendMessageInput.")
 
 
 @strawberry.input(description="What the viewer says instead: a sibling of the message, with a reply of its own.")
@@ -194,6 +209,22 @@ async def send_message(info: Info, input: SendMessageInput) -> Sent:
         sent_at=input.sent_at,
     )
     return await info.context.services.sends.send(info.context.viewer, command)
+
+
+async def preview_send(
+    info: Info, input: Annotated[PreviewSendInput, strawberry.argument(description="What would be said, and where.")]
+) -> Preview:
+    command = SendMessage(
+        text=input.text,
+        idempotency_key=NO_KEY,
+        conversation=node.guessed_conversation(input.conversation),
+        new_conversation=new_conversation(input.new_conversation),
+        parent=node.guessed_message(input.parent),
+        settings=settings_of(input.settings),
+        instruction=input.instruction,
+        on_busy=input.on_busy,
+    )
+    return await info.context.services.previews.of(info.context.viewer, command)
 
 
 async def edit_message(info: Info, input: EditMessageInput) -> Sent:

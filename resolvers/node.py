@@ -92,6 +92,11 @@ def guessed_message(global_id: str | None) -> MessageId | None:
     return message_id(global_id) or NOBODYS if global_id is not None else None
 
 
+def guessed_conversation(global_id: str | None) -> ConversationId | None:
+    """Likewise."""
+    return conversation_id(global_id) or ConversationId(NOBODYS) if global_id is not None else None
+
+
 async def node(
     info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Any `id` of this API.")]
 ) -> Identified | None:

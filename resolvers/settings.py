@@ -7,8 +7,9 @@ import strawberry
 from strawberry import UNSET
 
 from domain.conversation.commands import PolicyChange, SettingsChange
-from domain.generation.entity import ContextStrategy, GenerationSettings
+from domain.generation.entity import GenerationSettings
 from domain.model import ModelKey
+from domain.window.policy import ContextStrategy
 
 T = TypeVar("T")
 

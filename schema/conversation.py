@@ -7,9 +7,9 @@ import strawberry
 from domain import message
 from domain.conversation import entity as domain
 from domain.conversation.service import Created
-from domain.generation.entity import ContextPolicy as Policy
-from domain.generation.entity import ContextStrategy
 from domain.generation.entity import GenerationSettings as Settings
+from domain.window.policy import ContextPolicy as Policy
+from domain.window.policy import ContextStrategy
 from resolvers import changes, fork
 from resolvers import conversation as resolve
 from resolvers import generation as resolve_generation

@@ -14,7 +14,6 @@ from domain.errors import GenerationErrorCode, InputRule, LimitedResource, Refus
 from domain.feedback import Rating
 from domain.generation.entity import (
     AttemptOutcome,
-    ContextStrategy,
     FinishReason,
     GenerationStatus,
     GenerationTrigger,
@@ -25,6 +24,7 @@ from domain.instruction import InstructionScope
 from domain.message import MessageRole, MessageStatus
 from domain.model import ModelCapability, ModelHealth, UsageSource
 from domain.user import Role
+from domain.window.policy import ContextStrategy
 
 
 def _describe(enum: type[Enum], description: str, values: Mapping[str, str]) -> None:
@@ -194,7 +194,12 @@ _describe(Rating, "What a user thinks of a reply.", {"UP": "It was good.", "DOWN
 _describe(
     NoticeCode,
     "What a notice is about.",
-    {"MODEL_FALLBACK": "The model did not answer, and another one was asked."},
+    {
+        "CONTEXT_TRIMMED": "The conversation outgrew the model's window: its oldest turns were left out.",
+        "CONTEXT_SUMMARIZED": "The conversation outgrew the model's window: a summary stands in for its oldest turns.",
+        "MODEL_FALLBACK": "The model did not answer, and another one was asked.",
+        "PROVIDER_TRUNCATED": "The model server read only a part of what it was sent.",
+    },
 )
 _describe(
     AttemptOutcome,

@@ -16,6 +16,7 @@ from schema.message import Message
 from schema.model import Model
 from schema.node import Node
 from schema.of import of
+from schema.window import ContextReport
 
 
 @of(model_domain.Usage, name="Usage", description="Tokens of one run.")
@@ -89,6 +90,9 @@ class Generation(Node):
         description="USD, by the model's prices when it ended; null without `usage`."
     )
     notices: list[Notice] = strawberry.field(description="At most 10.")
+    context: ContextReport | None = strawberry.field(
+        description="What the model was given; null until it is assembled: a queued run's holds a reply that is still being written."
+    )
     attempts: list[ProviderAttempt] = strawberry.field(
         description="Every try, fallbacks and retries; at most 20, set at its end."
     )

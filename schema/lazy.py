@@ -7,7 +7,7 @@ import strawberry
 if TYPE_CHECKING:
     from schema.conversation import Conversation
     from schema.feedback import Feedback
-    from schema.generation import Generation, GenerationEventPage
+    from schema.generation import Generation, GenerationEventPage, Notice
     from schema.message import Message
     from schema.model import Model
 
@@ -15,5 +15,6 @@ ConversationRef: TypeAlias = Annotated["Conversation", strawberry.lazy("schema.c
 FeedbackRef: TypeAlias = Annotated["Feedback", strawberry.lazy("schema.feedback")]
 MessageRef: TypeAlias = Annotated["Message", strawberry.lazy("schema.message")]
 GenerationRef: TypeAlias = Annotated["Generation", strawberry.lazy("schema.generation")]
+NoticeRef: TypeAlias = Annotated["Notice", strawberry.lazy("schema.generation")]
 ModelRef: TypeAlias = Annotated["Model", strawberry.lazy("schema.model")]
 EventPageRef: TypeAlias = Annotated["GenerationEventPage", strawberry.lazy("schema.generation")]

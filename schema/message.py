@@ -10,7 +10,7 @@ from domain.conversation.once import Sent
 from resolvers import feedback as resolve_feedback
 from resolvers import message as resolve
 from schema.conversation import Conversation
-from schema.lazy import FeedbackRef, GenerationRef, MessageRef
+from schema.lazy import FeedbackRef, GenerationRef, MessageRef, NoticeRef
 from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
@@ -106,4 +106,5 @@ class SendMessageSuccess:
     user_message: Message | None = strawberry.field(description="What is answered; never null as yet.")
     reply: Message = strawberry.field(description="The answer, which grows.")
     generation: GenerationRef = strawberry.field(description="Follow it: `generationEvents(generation: its id)`.")
+    notices: list[NoticeRef] = strawberry.field(description="What its author should know; at most 10.")
     replayed: bool = strawberry.field(description="This key had been answered before: nothing was sent again.")

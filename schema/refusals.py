@@ -162,8 +162,16 @@ class Handler:
         self._fields = [field.name for field in dataclasses.fields(error_type)]
 
     def handle(self, exception: errors.Refusal, *, field: Any, info: Any) -> object:
+        return self.copied(exception)
+
+    def copied(self, refusal: errors.Refusal) -> object:
         # A copy of its fields: graphql-core raises what is an Exception, also when it is returned.
-        return self.error_type(**{name: getattr(exception, name) for name in self._fields})
+        return self.error_type(**{name: getattr(refusal, name) for name in self._fields})
 
 
 HANDLERS = [Handler(refusal, declared) for refusal, declared in TYPES.items()]
+
+
+def told(refusal: errors.Refusal) -> object:
+    """A refusal as a value of a field."""
+    return next(handler for handler in HANDLERS if handler.exception_type is type(refusal)).copied(refusal)

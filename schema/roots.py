@@ -36,6 +36,7 @@ from schema.instruction import PublishInstructionSuccess, SetInstructionSuccess
 from schema.message import Message, SendMessageSuccess
 from schema.model import Model
 from schema.node import Node
+from schema.preview import SendPreview
 from schema.refusals import (
     Banned,
     ContextTooLarge,
@@ -197,6 +198,11 @@ class Query:
     )
     generation = strawberry.field(
         resolver=on_generation.generation, graphql_type=Generation | None, description="One of the viewer's runs."
+    )
+    preview_send = strawberry.field(
+        resolver=on_message.preview_send,
+        graphql_type=SendPreview,
+        description="Dry run: the same checks, context and price as sendMessage. Stores nothing.",
     )
     models = strawberry.field(
         resolver=on_model.models, graphql_type=list[Model], description="Every model on offer; at most 200."

@@ -17,6 +17,8 @@ from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.fork import Forks
 from domain.conversation.handover import Handovers
 from domain.conversation.once import Once
+from domain.conversation.plan import Plans
+from domain.conversation.preview import Previews
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
 from domain.conversation.titles import Titles
@@ -30,6 +32,7 @@ from domain.generation.run import RunPolicy
 from domain.generation.runs import Node, Runs
 from domain.generation.service import Generations
 from domain.generation.wakes import Wakes
+from domain.generation.window import Windows
 from domain.generation.writer import LogWriter
 from domain.guest import Guests
 from domain.instruction import Instructions
@@ -37,6 +40,8 @@ from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
 from domain.user import Users
+from domain.window.summary import NoSummaries
+from domain.window.tokens import Tokens
 from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
 from providers.llama import PROVIDER
@@ -53,6 +58,7 @@ from repositories.message.store import SqlMessages
 from repositories.notify import Notices
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
+from repositories.window import SqlWindows
 from resolvers.context import Services
 from server.identity import opened_tokens
 from server.identity.own import OwnKeys
@@ -114,13 +120,25 @@ async def _assemble(
     writer = LogWriter(log, wakes)
     reader = LogReader(log, writer)
     instructions = Instructions(SqlInstructions(database, world), models)
-    preparation = StoredPreparation(messages, models, instructions)
+    stored_windows = SqlWindows(database)
+    counting = Tokens(models, stored_windows, world)
+    windows = Windows(stored_windows, counting, NoSummaries(), models)
+    preparation = StoredPreparation(messages, models, instructions, windows, stored_windows)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
     followers = Followers(generations, messages, reader, wakes, world)
     wishes = Wishes(conversations, messages, generations, models)
+    plans = Plans(messages, wishes, models=models, instructions=instructions, windows=windows, world=world)
     once = Once(conversations, messages, generations, runs, wakes)
     continuations = Continuations(
-        conversations, messages, generations, once, models=models, instructions=instructions, runs=runs, world=world
+        conversations,
+        messages,
+        generations,
+        once,
+        models=models,
+        instructions=instructions,
+        runs=runs,
+        windows=windows,
+        world=world,
     )
     services = Services(
         users=Users(
@@ -135,17 +153,8 @@ async def _assemble(
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(
-            conversations,
-            messages,
-            wishes,
-            once,
-            models=models,
-            instructions=instructions,
-            runs=runs,
-            following=followers,
-            world=world,
-        ),
+        sends=Sends(conversations, plans, once, runs=runs, following=followers, world=world),
+        previews=Previews(conversations, plans, models, runs),
         continuations=continuations,
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
@@ -158,7 +167,15 @@ async def _assemble(
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
     jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
     handovers = Handovers(generations, continuations, models, wakes)
-    work = (writer.run(), reader.run(), upkeep.run(), handovers.run(), jobs.run(), notices.run(wakes.hear))
+    work = (
+        writer.run(),
+        reader.run(),
+        upkeep.run(),
+        counting.run(),
+        handovers.run(),
+        jobs.run(),
+        notices.run(wakes.hear),
+    )
     await stack.enter_async_context(_in_background(*work))
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, upkeep, database)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from domain.model import Model, ModelCapability, ModelKey
+from providers.counting import Counting
 from providers.openai import ServerConfig
 from server.settings import BadSettings
 
@@ -86,6 +87,7 @@ Capability = Literal["STREAMING", "JSON_SCHEMA", "CONTINUE", "REASONING"]
 class _ServerTable(_Table):
     name: Key
     base_url: str
+    kind: Literal["openai", "llama.cpp", "vllm"] = "openai"
     api_key_env: Annotated[str, Field(pattern=re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\Z"))] | None = None
     connect_timeout_seconds: Seconds | None = None
     first_token_timeout_seconds: Seconds | None = None
@@ -206,6 +208,9 @@ def _is_a_base_url(url: str) -> bool:
     )
 
 
+_COUNTING = {"llama.cpp": Counting.LLAMA_CPP, "vllm": Counting.VLLM}
+
+
 def _to_server(table: _ServerTable, environ: Mapping[str, str]) -> ServerConfig:
     usual = ServerConfig(table.name, table.base_url)
     return ServerConfig(
@@ -216,6 +221,7 @@ def _to_server(table: _ServerTable, environ: Mapping[str, str]) -> ServerConfig:
         first_token_timeout=table.first_token_timeout_seconds or usual.first_token_timeout,
         between_tokens_timeout=table.between_tokens_timeout_seconds or usual.between_tokens_timeout,
         max_connections=table.max_connections or usual.max_connections,
+        counts=_COUNTING.get(table.kind),
     )
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import Enum
 
 from domain.conversation.entity import Conversation, TitleSource
-from domain.generation.entity import ContextPolicy, ContextStrategy, GenerationSettings
+from domain.generation.entity import GenerationSettings
+from domain.window.policy import ContextPolicy, ContextStrategy
 from domain.world import ConversationId, MessageId
 
 NOT_COMPARED = frozenset({"sent_at", "idempotency_key"})

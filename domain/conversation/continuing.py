@@ -55,11 +55,12 @@ class Continuations:
         models: Models,
         instructions: Instructions,
         runs: Runs,
+        windows: Windows,
         world: World,
     ) -> None:
         self._conversations, self._messages, self._generations = conversations, messages, generations
         self._once, self._models, self._runs, self._world = once, models, runs, world
-        self._instructions, self._windows = instructions, Windows(messages)
+        self._instructions, self._windows = instructions, windows
 
     async def go_on(self, viewer: Viewer, command: ContinueReply) -> Sent:
         """Raises every refusal of ContinueReplyResult; then nothing was written."""
@@ -104,9 +105,10 @@ class Continuations:
         owner, received_at = before.owner_id, self._world.now()
         asked = (await self._messages.messages(owner, [reply.parent_id]))[reply.parent_id] if reply.parent_id else None
         assert asked is not None, "a reply answers something"
+        policy = await self._windows.policy(reply.conversation_id)
         layers = await self._instructions.layers(owner, model.key, reply.conversation_id, request=before.instruction)
         window = await self._windows.assemble(
-            owner, asked.parent_id, asked.text, model, settings, begun=kept_of(reply), layers=layers
+            owner, asked.parent_id, asked.text, model, settings, begun=kept_of(reply), layers=layers, policy=policy
         )
         return Plan(reply, asked, before, model, window, received_at)
 
@@ -178,6 +180,7 @@ class Continuations:
             plan.model,
             plan.before.settings,
             plan.window,
+            asked=plan.asked.id,
             trigger=GenerationTrigger.CONTINUE,
             queued=self._runs.has_line(plan.model),
             instruction=plan.before.instruction,
@@ -187,8 +190,7 @@ class Continuations:
         sent = Sent(grown.conversation, plan.asked, reply, run, replayed=False)
         if run.status is GenerationStatus.QUEUED:
             return Written(sent, None)
-        request = plan.window.request(plan.model, run.settings)
-        return Written(sent, Order(run, plan.model, request, kept=plan.kept))
+        return Written(sent, Order(run, plan.model, plan.window.request, kept=plan.kept))
 
     async def _grow(self, tree: Tree, plan: Plan, draft: Draft, run: Generation) -> Grown:
         begun = NewRun(run, self._runs.node.id, self._runs.node.lease)

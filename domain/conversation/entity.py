@@ -5,7 +5,8 @@ from datetime import datetime
 from enum import Enum
 
 from domain.errors import ConversationClosed, IllegalTransition
-from domain.generation.entity import ContextPolicy, GenerationSettings
+from domain.generation.entity import GenerationSettings
+from domain.window.policy import ContextPolicy
 from domain.world import ConversationId, MessageId, UserId
 
 

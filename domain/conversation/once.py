@@ -10,7 +10,7 @@ from domain.conversation.commands import Command, fingerprint
 from domain.conversation.entity import Conversation
 from domain.conversation.service import made_and_deleted, recall
 from domain.conversation.store import ConversationStore, Draft, KeyTaken, Memo, Remembered
-from domain.generation.entity import Generation, GenerationSettings, GenerationStatus, GenerationTrigger
+from domain.generation.entity import Generation, GenerationSettings, GenerationStatus, GenerationTrigger, Notice
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
@@ -38,6 +38,10 @@ class Sent:
     reply: Message
     generation: Generation
     replayed: bool
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        return self.generation.notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ def new_run(
     settings: GenerationSettings,
     window: Window,
     *,
+    asked: MessageId,
     trigger: GenerationTrigger,
     queued: bool,
     waits_for: GenerationId | None = None,
@@ -140,6 +145,9 @@ def new_run(
         text_offset=units(reply.text),
         last_seq=0 if queued else 1,
         instruction=instruction,
+        # Of a run that waits it is assembled again when its turn comes.
+        context=None if queued else window.answering(asked),
+        notices=() if queued else window.notices,
     )
 
 

@@ -3,38 +3,26 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Protocol
 
-from domain.conversation.commands import BusyPolicy, NewConversation, RegenerateReply, SendMessage
-from domain.conversation.entity import Conversation
+from domain.conversation.commands import BusyPolicy, RegenerateReply, SendMessage
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
-from domain.conversation.rules import check_output
-from domain.conversation.service import opened
+from domain.conversation.plan import Beside, Plan, Plans, new_conversation
 from domain.conversation.store import ConversationStore, Draft, NewRun, Standing, Tree, Writing
-from domain.conversation.wishes import Starting, Wish, Wishes
+from domain.conversation.wishes import Starting
 from domain.errors import ConversationBusy, NotFound, StaleBranch
-from domain.generation.entity import (
-    FinishReason,
-    Generation,
-    GenerationStatus,
-    GenerationTrigger,
-)
+from domain.generation.entity import FinishReason, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
-from domain.generation.window import Window, Windows
-from domain.instruction import Instructions
-from domain.message import MessageRole, MessageStatus, MessageStore
-from domain.model import Model, Models
-from domain.problems import Problems
+from domain.message import MessageRole, MessageStatus
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 LONGEST_INTERRUPTION = timedelta(seconds=5)
-MOST_WAITING = 5
 
 
 class Following(Protocol):
@@ -43,52 +31,19 @@ class Following(Protocol):
     ) -> AsyncGenerator[LogEntry | GenerationSnapshot, None]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """BRANCH: the new message stands below `parent`, beside the one that is being answered."""
-
-    parent: MessageId | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A wish that passed its checks: nothing is written yet, the conversation that it opens neither."""
-
-    command: Starting
-    wish: Wish
-    conversation: Conversation
-    beside: Beside | None
-    model: Model
-    window: Window
-    received_at: datetime
-
-    @property
-    def parent(self) -> MessageId | None:
-        return self.beside.parent if self.beside else self.wish.parent
-
-    @property
-    def answers(self) -> MessageId | None:
-        """What the first new message is a reply to."""
-        return self.wish.asked.id if self.wish.asked else self.parent
-
-
 class Sends:
     def __init__(
         self,
         conversations: ConversationStore,
-        messages: MessageStore,
-        wishes: Wishes,
+        plans: Plans,
         once: Once,
         *,
-        models: Models,
-        instructions: Instructions,
         runs: Runs,
         following: Following,
         world: World,
     ) -> None:
-        self._conversations, self._messages, self._wishes, self._once = conversations, messages, wishes, once
-        self._models, self._runs, self._following, self._world = models, runs, following, world
-        self._instructions, self._windows = instructions, Windows(messages)
+        self._conversations, self._plans, self._once = conversations, plans, once
+        self._runs, self._following, self._world = runs, following, world
 
     async def send(self, viewer: Viewer, command: Starting) -> Sent:
         """Raises every refusal of the command's result; then nothing was written."""
@@ -96,7 +51,7 @@ class Sends:
 
         async def attempt() -> Written:
             nonlocal beside
-            plan = await self._plan(viewer, command, beside)
+            plan = await self._plans.of(viewer, command, beside)
             try:
                 return await self._once.write_and_start(self._write(viewer, plan))
             except ConversationBusy as busy:
@@ -104,21 +59,6 @@ class Sends:
                 raise Moved from busy
 
         return await self._once.do(viewer, command, attempt)
-
-    async def _plan(self, viewer: Viewer, command: Starting, beside: Beside | None) -> Plan:
-        received_at = self._world.now()
-        wish = await self._wishes.of(viewer, command)
-        model = self._models.chosen(wish.settings.model)
-        problems = Problems()
-        check_output(problems, command.settings, model, ("settings",))
-        problems.refuse()
-        parent = beside.parent if beside else wish.parent
-        conversation = wish.conversation or opened(viewer.id, _new(command), self._world)
-        layers = await self._instructions.layers(
-            viewer.id, model.key, conversation.id, opening=_new(command).instruction, request=wish.instruction
-        )
-        window = await self._windows.assemble(viewer.id, parent, wish.text, model, wish.settings, layers=layers)
-        return Plan(command, wish, conversation, beside, model, window, received_at)
 
     async def _make_way(self, viewer: Viewer, command: Starting, busy: ConversationBusy) -> Beside | None:
         """Raises `busy` again where the policy does not help."""
@@ -128,7 +68,7 @@ class Sends:
                 return None
             # What is answered once more has its place already.
             case BusyPolicy.BRANCH if not isinstance(command, RegenerateReply):
-                return await self._beside(viewer, busy)
+                return await self._plans.beside(viewer, busy)
             case _:
                 raise busy
 
@@ -143,12 +83,6 @@ class Sends:
         except TimeoutError:
             raise busy from None
 
-    async def _beside(self, viewer: Viewer, busy: ConversationBusy) -> Beside:
-        replies = await self._messages.messages(viewer.id, [busy.active_generation.reply_id])
-        asked_id = next((reply.parent_id for reply in replies.values()), None)
-        asked = (await self._messages.messages(viewer.id, [asked_id])).get(asked_id) if asked_id else None
-        return Beside(asked.parent_id if asked else None)
-
     async def _write(self, viewer: Viewer, plan: Plan) -> Written:
         """One transaction, one commit. Raises KeyTaken, Moved."""
         said, reply = self._said(plan), self._reply(plan)
@@ -161,18 +95,24 @@ class Sends:
 
     async def _grow(self, tree: Tree, plan: Plan, said: Draft | None, reply: Draft) -> Written:
         standing = await _standing(tree, plan)
-        ahead = _ahead(plan, standing)
+        asked_id = said.id if said else plan.answers
+        assert asked_id is not None, "what is not said now stands there"
+        ahead = plan.ahead(standing)
         run = new_run(
             reply,
             tree.conversation,
             plan.model,
             plan.wish.settings,
             plan.window,
+            asked=asked_id,
             trigger=plan.wish.trigger,
             queued=ahead is not None or self._runs.has_line(plan.model),
             waits_for=ahead.id if ahead else None,
             instruction=plan.wish.instruction,
         )
+        if run.status is GenerationStatus.RUNNING and not plan.window.settled:
+            # A reply in it has ended since it was read, and says more now.
+            raise Moved
         reply = replace(reply, status=run.status.of_reply())
         node = self._runs.node
         drafts = [said, reply] if said else [reply]
@@ -182,7 +122,7 @@ class Sends:
         sent = Sent(grown.conversation, asked, grown.messages[-1], run, replayed=False)
         if run.status is GenerationStatus.QUEUED:
             return Written(sent, None)
-        return Written(sent, Order(run, plan.model, plan.window.request(plan.model, plan.wish.settings)))
+        return Written(sent, Order(run, plan.model, plan.window.request))
 
     def _said(self, plan: Plan) -> Draft | None:
         """What the user says; None: it stands there already."""
@@ -197,6 +137,7 @@ class Sends:
             received_at,
             sent_at=min(command.sent_at, received_at + CLOCK_TOLERANCE) if command.sent_at else None,
             idempotency_key=command.idempotency_key,
+            tokens=plan.window.said,
         )
 
     def _reply(self, plan: Plan) -> Draft:
@@ -216,7 +157,7 @@ _NAMES = {
 
 async def _tree(writing: Writing, viewer: Viewer, plan: Plan) -> Tree:
     if plan.wish.conversation is None:
-        return await writing.open(plan.conversation, _new(plan.command).instruction)
+        return await writing.open(plan.conversation, new_conversation(plan.command).instruction)
     tree = await writing.lock(viewer.id, plan.conversation.id)
     if tree is None:
         raise NotFound("input", _NAMES[plan.wish.trigger])
@@ -233,17 +174,3 @@ async def _standing(tree: Tree, plan: Plan) -> Standing:
     if plan.wish.follows and plan.beside is None and plan.parent != leaf_id:
         raise Moved
     return await tree.look(plan.answers)
-
-
-def _ahead(plan: Plan, standing: Standing) -> Generation | None:
-    """The run that this one has to wait for. Raises ConversationBusy."""
-    busy = standing.unfinished
-    if busy is None:
-        return None
-    if plan.command.on_busy is not BusyPolicy.ENQUEUE or standing.waiting >= MOST_WAITING:
-        raise ConversationBusy(busy)
-    return busy
-
-
-def _new(command: Starting) -> NewConversation:
-    return (command.new_conversation if isinstance(command, SendMessage) else None) or NewConversation()

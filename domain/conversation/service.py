@@ -14,7 +14,6 @@ from domain.conversation.entity import (
 from domain.conversation.rules import check_instruction, check_policy, check_settings, check_tags, check_title
 from domain.conversation.store import ConversationStore, KeyTaken, Memo, Remembered
 from domain.errors import KeyReused, NotFound
-from domain.generation.entity import ContextPolicy
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
 from domain.model import Models
@@ -22,6 +21,7 @@ from domain.page import Page, PageArgs
 from domain.problems import Problems
 from domain.text import storable
 from domain.user import Viewer
+from domain.window.policy import ContextPolicy
 from domain.world import ConversationId, UserId, World
 
 

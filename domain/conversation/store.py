@@ -11,7 +11,7 @@ from domain.conversation.commands import ForkScope
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
 from domain.generation.entity import Generation
 from domain.message import Message, MessageRole, MessageStatus
-from domain.model import ModelKey
+from domain.model import ModelKey, TokenCount
 from domain.page import Page, PageArgs
 from domain.world import ConversationId, GenerationId, MessageId, NodeId, UserId
 
@@ -50,6 +50,7 @@ class Draft:
     idempotency_key: str | None = None
     generation_id: GenerationId | None = None
     model_key: ModelKey | None = None
+    tokens: TokenCount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,9 @@ class ConversationStore(Protocol):
 
         Waits for a twin in flight (the same key of the same owner), at most 5 s, then raises Unavailable.
         """
+
+    async def look(self, conversation: Conversation, message_id: MessageId | None) -> Standing:
+        """As `Tree.look`, without the lock: it may be otherwise a moment later."""
 
     async def recall(self, owner: UserId, key: str) -> Remembered | None: ...
 

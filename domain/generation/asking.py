@@ -29,10 +29,9 @@ class AskPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """From here on another model is asked, for so many tokens at most."""
+    """From here on another model is asked."""
 
-    model: Model
-    output_tokens: int
+    order: Order
 
 
 class Asking:
@@ -59,7 +58,7 @@ class Asking:
             if model.key != self._order.model.key:
                 if not await self._turn_to(model):
                     continue
-                yield Fallback(model, self._order.request.max_output_tokens)
+                yield Fallback(self._order)
             try:
                 async with aclosing(self._try()) as pieces:
                     async for piece in pieces:

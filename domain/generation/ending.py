@@ -57,5 +57,5 @@ async def _stopped(
     """With the length to which the text is cut; all that was produced is counted nevertheless."""
     text = ending.text if stop.seen_seq is None else await text_through(log, generation, stop.seen_seq, kept)
     stopped = replace(ending, status=GenerationStatus.STOPPED, finish_reason=stop.reason, text=text, error=None)
-    end = replace(stopped, handed_over=False)
+    end = replace(stopped, handed_over=False, tokens=None)
     return end, units(text) if len(text) < len(ending.text) else None

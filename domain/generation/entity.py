@@ -7,10 +7,9 @@ from enum import Enum
 
 from domain.errors import GenerationErrorCode
 from domain.message import MessageStatus
-from domain.model import Model, ModelKey, Usage
+from domain.model import Model, ModelKey, TokenCount, Usage
+from domain.window.report import ContextReport
 from domain.world import ConversationId, GenerationId, MessageId, UserId
-
-DEFAULT_RESERVE_TOKENS = 1024
 
 
 class GenerationStatus(Enum):
@@ -104,23 +103,11 @@ class GenerationSettings:
         return replace(weaker, **mine)
 
 
-class ContextStrategy(Enum):
-    SLIDING_WINDOW = "SLIDING_WINDOW"
-    SUMMARIZE = "SUMMARIZE"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class ContextPolicy:
-    """`max_input_tokens` None: what the model's window holds."""
-
-    strategy: ContextStrategy = ContextStrategy.SLIDING_WINDOW
-    max_input_tokens: int | None = None
-    reserve_output_tokens: int = DEFAULT_RESERVE_TOKENS
-
-
 class NoticeCode(Enum):
+    CONTEXT_TRIMMED = "CONTEXT_TRIMMED"
+    CONTEXT_SUMMARIZED = "CONTEXT_SUMMARIZED"
     MODEL_FALLBACK = "MODEL_FALLBACK"
+    PROVIDER_TRUNCATED = "PROVIDER_TRUNCATED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +148,7 @@ class Generation:
 
     `estimated_input_tokens`: our count of the prompt, taken before it was sent. `waits_for`: the run before it in a queue.
     `produced_tokens`: the model's, as counted while they came in. `instruction`: what it was given for itself alone.
+    `context`: None until it is assembled.
     """
 
     id: GenerationId
@@ -190,6 +178,7 @@ class Generation:
     attempts: tuple[ProviderAttempt, ...] = ()
     produced_tokens: int = 0
     instruction: str | None = None
+    context: ContextReport | None = None
 
     @property
     def delivered(self) -> bool:
@@ -216,7 +205,7 @@ class Generation:
 class Ending:
     """How a run ends, whatever its end. `text` and `reasoning` are the reply's, whole; `model_key`: who answered.
 
-    `handed_over`: another process is to go on with the reply.
+    `handed_over`: another process is to go on with the reply. `tokens`: of `text`, where the model's server counted them.
     """
 
     status: GenerationStatus
@@ -229,6 +218,7 @@ class Ending:
     notices: tuple[Notice, ...] = ()
     attempts: tuple[ProviderAttempt, ...] = ()
     handed_over: bool = False
+    tokens: TokenCount | None = None
 
     def cost(self, model: Model) -> Decimal | None:
         return model.cost(self.usage) if self.usage else None

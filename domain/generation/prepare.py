@@ -1,25 +1,27 @@
 """An order for a run: what is sent to which model, made from what is stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from domain.generation.entity import Generation
+from domain.generation.entity import Generation, Notice
 from domain.generation.window import Windows
 from domain.instruction import Instructions
 from domain.message import Message, MessageStore
 from domain.model import Model, ModelRequest, Models
 from domain.text import cut
+from domain.window.report import ContextReport
 from domain.world import MessageId, UserId
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All that a run needs. `kept`: what stood in the reply before it."""
+    """All that a run needs. `kept`: what stood in the reply before it. `notices`: what its log has to tell first."""
 
     generation: Generation
     model: Model
     request: ModelRequest
     kept: str = ""
+    notices: tuple[Notice, ...] = ()
 
 
 class Preparation(Protocol):
@@ -30,10 +32,22 @@ class Preparation(Protocol):
         """What stood in the reply before the run."""
 
 
+class Reports(Protocol):
+    async def keep(self, generation: Generation, report: ContextReport) -> None:
+        """What the run's present attempt is given."""
+
+
 class StoredPreparation:
-    def __init__(self, messages: MessageStore, models: Models, instructions: Instructions) -> None:
+    def __init__(
+        self,
+        messages: MessageStore,
+        models: Models,
+        instructions: Instructions,
+        windows: Windows,
+        reports: Reports,
+    ) -> None:
         self._messages, self._models, self._instructions = messages, models, instructions
-        self._windows = Windows(messages)
+        self._windows, self._reports = windows, reports
 
     async def order(self, generation: Generation, model: Model | None = None) -> Order | None:
         model = model or self._models.recorded(generation.model_key)
@@ -42,13 +56,18 @@ class StoredPreparation:
         if reply is None or asked is None:
             return None
         kept, owner = cut(reply.text, generation.text_offset), generation.owner_id
+        policy = await self._windows.policy(generation.conversation_id)
         layers = await self._instructions.layers(
             owner, model.key, generation.conversation_id, request=generation.instruction
         )
         window = await self._windows.assemble(
-            owner, asked.parent_id, asked.text, model, generation.settings, begun=kept, layers=layers
+            owner, asked.parent_id, asked.text, model, generation.settings, begun=kept, layers=layers, policy=policy
         )
-        return Order(generation, model, window.request(model, generation.settings), kept)
+        report = window.answering(asked.id)
+        await self._reports.keep(generation, report)
+        told = tuple(notice for notice in window.notices if notice not in generation.notices)
+        generation = replace(generation, context=report, estimated_input_tokens=window.estimated_tokens)
+        return Order(generation, model, window.request, kept, told)
 
     async def kept(self, generation: Generation) -> str:
         reply = await self._message(generation.owner_id, generation.reply_id) if generation.text_offset else None

@@ -33,6 +33,7 @@ from domain.model import (
     ReasoningPiece,
     ReportedUsage,
     TextPiece,
+    TokenCount,
     Usage,
     UsageSource,
 )
@@ -40,6 +41,13 @@ from domain.text import is_blank
 
 logger = logging.getLogger("gus.run")
 
+# Estimates err upwards by half at most, but for short prompts.
+SHORT_PROMPT_TOKENS = 300
+LEAST_SHARE = 0.4
+_TRUNCATED = Notice(
+    NoticeCode.PROVIDER_TRUNCATED,
+    "The model server read only a part of what it was sent: its own window is smaller than ours for this model.",
+)
 # Woken when a reply is left for another process to go on with.
 HANDED_OVER = UUID(int=2)
 
@@ -63,7 +71,8 @@ class Run:
         on_awaited: Callable[[], None],
     ) -> None:
         """`on_awaited` is called when it has ended and others waited for that."""
-        self._order, self._model, self._asking, self._total = order, order.model, asking, total
+        self._order, self._given, self._asking, self._total = order, order, asking, total
+        self._fallbacks = 0
         self._log, self._writer, self._wakes = log, writer, wakes
         self._on_awaited = on_awaited
         self._out = writer.open(order.generation, self._log_changed)
@@ -115,6 +124,7 @@ class Run:
 
     async def _answer(self) -> Ending:
         try:
+            self._notice(*self._order.notices)
             async with asyncio.timeout(self._total.total_seconds()):
                 await self._read_until_halted()
         except ModelFailure as failure:
@@ -151,10 +161,12 @@ class Run:
                 self._reasoning.append(text)
                 self._reasoning_tokens += tokens
                 await self._out.write(text, tokens, reasoning=True)
-            case Fallback():
-                self._turn_to(piece)
+            case Fallback(order):
+                self._turn_to(order)
             case AnswerEnd():
                 self._end = piece
+                if truncated(self._given.generation.estimated_input_tokens, piece.usage):
+                    self._notice(_TRUNCATED)
             case _:
                 assert_never(piece)
 
@@ -168,14 +180,20 @@ class Run:
             self._text_tokens += piece.tokens
             await self._out.write(text, piece.tokens)
 
-    def _turn_to(self, fallback: Fallback) -> None:
-        self._model = model = fallback.model
-        notice = Notice(
-            NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {model.key} is asked instead."
+    def _turn_to(self, order: Order) -> None:
+        self._given, key = order, order.model.key
+        self._fallbacks += 1
+        self._notice(
+            Notice(NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {key} is asked instead.")
         )
-        self._notices.append(notice)
-        attempt = self._order.generation.attempt + len(self._notices)
-        self._out.note(NewNotice(notice), NewStart(attempt, model.key, fallback.output_tokens))
+        attempt = self._order.generation.attempt + self._fallbacks
+        self._out.note(NewStart(attempt, key, order.request.max_output_tokens))
+        self._notice(*order.notices)
+
+    def _notice(self, *notices: Notice) -> None:
+        if notices:
+            self._notices += notices
+            self._out.note(*map(NewNotice, notices))
 
     @property
     def _delivered(self) -> bool:
@@ -197,7 +215,7 @@ class Run:
                 return self._ending(GenerationStatus.STOPPED, reason, self._partial())
 
     def _can_go_on(self, text: str) -> bool:
-        return not is_blank(text) and ModelCapability.CONTINUE in self._model.capabilities
+        return not is_blank(text) and ModelCapability.CONTINUE in self._given.model.capabilities
 
     def _failed(self, failure: ModelFailure) -> Ending:
         error = GenerationError(failure.code, failure.code not in HOPELESS, failure.retry_after)
@@ -214,10 +232,18 @@ class Run:
             usage=usage,
             reasoning="".join(self._reasoning) or None,
             error=error,
-            model_key=self._model.key,
+            model_key=self._given.model.key,
             notices=tuple(self._notices),
             attempts=tuple(self._asking.attempts),
+            tokens=self._tokens(status, usage),
         )
+
+    def _tokens(self, status: GenerationStatus, usage: Usage | None) -> TokenCount | None:
+        """Of a reply that was written in one go. White space and an end mark of the model's may be among them."""
+        whole = status is GenerationStatus.COMPLETED and not self._order.kept
+        if not (whole and usage and usage.source is UsageSource.PROVIDER and not self._reasoning):
+            return None
+        return TokenCount(self._given.model.tokenizer, usage.output_tokens)
 
     def _partial(self) -> Usage | None:
         """None: nobody was asked."""
@@ -226,7 +252,7 @@ class Run:
     def _counted(self, source: UsageSource) -> Usage:
         """Servers stream one token to a delta."""
         produced = self._text_tokens + self._reasoning_tokens
-        estimate = self._order.generation.estimated_input_tokens
+        estimate = self._given.generation.estimated_input_tokens
         return Usage(estimate, produced, source, reasoning_tokens=self._reasoning_tokens)
 
     async def _finish(self, ending: Ending) -> None:
@@ -242,13 +268,18 @@ class Run:
             ending = replace(ending, text=await text_through(self._log, self._order.generation, None, self._order.kept))
         generation, kept, previous = self._order.generation, self._order.kept, self._out.last_seq
         ended = await end_patiently(
-            self._log, generation, self._model, ending, previous=previous, kept=kept, stop=self._request
+            self._log, generation, self._given.model, ending, previous=previous, kept=kept, stop=self._request
         )
         if ended.awaited:
             self._on_awaited()
         tell_of_end(self._wakes, generation, ended)
         if ending.handed_over:
             self._wakes.wake([HANDED_OVER])
+
+
+def truncated(estimate: int, usage: ReportedUsage | None) -> bool:
+    """The server counted far less than it was sent. One that reports 0 counts nothing."""
+    return usage is not None and estimate > SHORT_PROMPT_TOKENS and 0 < usage.input_tokens < estimate * LEAST_SHARE
 
 
 def reported_usage(usage: ReportedUsage) -> Usage:

@@ -1,60 +1,72 @@
-"""What a model is given: the newest whole turns of the path that fit its context window, by estimate."""
+"""What a model is given: instructions, a summary where turns fell out, the newest whole turns of the path, the new text."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from domain.errors import ContextTooLarge
-from domain.generation.entity import DEFAULT_RESERVE_TOKENS, GenerationSettings
+from domain.generation.entity import GenerationSettings, Notice, NoticeCode
 from domain.instruction import Layer, system_turns
-from domain.message import Message, MessageRole, MessageStore
-from domain.model import Model, ModelRequest, Speaker, Turn
-from domain.world import MessageId, UserId
+from domain.model import Model, ModelRequest, Models, TokenCount, Turn
+from domain.window.choice import Chosen, ReadPath, is_nearly_full, slid, summarized, summary_cost
+from domain.window.past import Past, PastStore
+from domain.window.policy import USUAL, ContextPolicy, ContextStrategy
+from domain.window.report import ContextReport
+from domain.window.scale import AROUND_PROMPT, AROUND_TURN, Scale, weight
+from domain.window.summary import Summaries, Uncovered
+from domain.window.tokens import Counts, Tokens
+from domain.window.turns import prompt_turns
+from domain.world import ConversationId, MessageId, UserId
 
 CHUNK = 50
-TOKENS_AROUND_A_TURN = 8
-BYTES_PER_TOKEN = 3
+LARGEST_CHUNK = 2000
 
-_SPEAKERS = {
-    MessageRole.USER: Speaker.USER,
-    MessageRole.ASSISTANT: Speaker.ASSISTANT,
-    MessageRole.SYSTEM: Speaker.SYSTEM,
-}
+_TRIMMED = Notice(
+    NoticeCode.CONTEXT_TRIMMED, "The conversation outgrew the model's window: its oldest turns were left out."
+)
+_SUMMARIZED = Notice(
+    NoticeCode.CONTEXT_SUMMARIZED, "The conversation outgrew the model's window: its oldest turns were summed up."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    turns: tuple[Turn, ...]
-    estimated_tokens: int
-    output_tokens: int
-    continues: bool = False
+    """`said`: the new text's tokens where the model's server counted them, to be stored with it.
 
-    def request(self, model: Model, settings: GenerationSettings) -> ModelRequest:
-        return ModelRequest(
-            name_at_provider=model.name_at_provider,
-            turns=self.turns,
-            max_output_tokens=self.output_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            seed=settings.seed,
-            stop=settings.stop or (),
-            continues=self.continues,
-        )
+    `settled`: nothing in it can change any more. `report` lacks its leaf until the message is stored that is answered.
+    """
+
+    request: ModelRequest
+    report: ContextReport
+    said: TokenCount | None = None
+    settled: bool = True
+    uncovered: Uncovered | None = None
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def estimated_tokens(self) -> int:
+        return self.report.estimated_input_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        return self.request.max_output_tokens
+
+    def answering(self, asked: MessageId) -> ContextReport:
+        return replace(self.report, leaf=asked)
 
 
-def estimate_tokens(text: str) -> int:
-    """A count that errs upwards for most tokenizers and languages."""
-    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
-
-
-def output_tokens(model: Model, settings: GenerationSettings) -> int:
+def output_tokens(model: Model, settings: GenerationSettings, policy: ContextPolicy = USUAL) -> int:
     """What the answer may take: as asked for, at most what the model allows and half of its window."""
-    asked = settings.max_output_tokens or model.max_output_tokens or DEFAULT_RESERVE_TOKENS
+    asked = settings.max_output_tokens or model.max_output_tokens or policy.reserve_output_tokens
     return max(1, min(asked, model.max_output_tokens or asked, model.context_window // 2))
 
 
 class Windows:
-    def __init__(self, messages: MessageStore) -> None:
-        self._messages = messages
+    def __init__(self, pasts: PastStore, tokens: Tokens, summaries: Summaries, models: Models) -> None:
+        self._pasts, self._tokens, self._summaries, self._models = pasts, tokens, summaries, models
+
+    async def policy(self, conversation_id: ConversationId) -> ContextPolicy:
+        return await self._pasts.policy(conversation_id)
 
     async def assemble(
         self,
@@ -66,60 +78,98 @@ class Windows:
         *,
         begun: str = "",
         layers: Sequence[Layer] = (),
+        policy: ContextPolicy = USUAL,
     ) -> Window:
         """The instructions, the path down to `parent`, then `text`, then what is `begun` of the answer.
 
-        Raises ContextTooLarge when not even `layers`, `text` and `begun` fit.
+        Raises ContextTooLarge when not even `layers`, `text` and `begun` fit, or when the policy is FAIL and not all fits.
         """
-        system = system_turns(layers)
-        reserve = output_tokens(model, settings)
-        room = model.context_window - reserve
-        newest = _cost(text) + (_cost(begun) if begun else 0) + sum(_cost(turn.text) for turn in system)
-        if newest > room:
-            raise ContextTooLarge(required_tokens=newest + reserve, limit_tokens=model.context_window)
-        history = await self._newest_that_fit(owner, parent, room - newest) if parent else []
-        turns = _joined([*(_turn(message) for message in history if message.text), Turn(Speaker.USER, text)])
-        estimate = newest + sum(_cost(message.text) for message in history if message.text)
-        # Templates put a space of their own before the answer: white space at the end would come twice.
-        prefix = (Turn(Speaker.ASSISTANT, begun.rstrip()),) if begun else ()
-        return Window(system + turns + prefix, estimate, reserve, continues=bool(begun))
+        counts = await self._tokens.count(model, system_turns(layers), text, begun)
+        reserve = output_tokens(model, settings, policy)
+        limit = min(model.context_window - reserve, policy.max_input_tokens or model.context_window)
+        room = limit - _newest(counts)
+        if room < 0:
+            raise ContextTooLarge(required_tokens=_newest(counts) + reserve, limit_tokens=limit + reserve)
+        path = await self._read(owner, parent, model, counts.scale, room) if parent else ReadPath()
+        if policy.strategy is ContextStrategy.FAIL and sum(path.costs) > room:
+            raise ContextTooLarge(
+                required_tokens=limit - room + sum(path.costs) + reserve, limit_tokens=limit + reserve
+            )
+        chosen = await self._choose(owner, parent, policy.strategy, path, counts.scale, room)
+        turns = prompt_turns(layers, chosen.summary, path.messages[: chosen.count][::-1], text, begun)
+        request = _request(model, settings, turns, reserve, continues=bool(begun))
+        return self._window(model, request, policy.strategy, layers, path, chosen, counts)
 
-    async def _newest_that_fit(self, owner: UserId, parent: MessageId, room: int) -> list[Message]:
-        """Root first; begins with a user's message."""
-        kept: list[Message] = []
+    async def _read(self, owner: UserId, parent: MessageId, model: Model, scale: Scale, room: int) -> ReadPath:
+        """In chunks: a window holds ten messages or thousands, and a conversation has a hundred thousand."""
+        messages: list[Past] = []
+        costs: list[int] = []
+        limit, left = CHUNK, room
         while True:
-            chunk = await self._messages.ancestors(owner, parent, skip=len(kept), limit=CHUNK)
-            for message in chunk:
-                room -= _cost(message.text) if message.text else 0
-                if room < 0:
-                    return _whole_turns(kept)
-                kept.append(message)
-            if len(chunk) < CHUNK:
-                return kept[::-1]
+            chunk = await self._pasts.past(owner, parent, model.tokenizer, skip=len(messages), limit=limit)
+            messages += chunk
+            costs += [scale.turn(past.role, past.text, past.tokens) for past in chunk]
+            left = room - sum(costs)
+            if left < 0 or len(chunk) < limit:
+                return ReadPath(tuple(messages), tuple(costs), whole=len(chunk) < limit)
+            limit = min(max(left * len(costs) // max(sum(costs), 1) + 1, CHUNK), LARGEST_CHUNK)
+
+    async def _choose(
+        self, owner: UserId, leaf: MessageId | None, strategy: ContextStrategy, path: ReadPath, scale: Scale, room: int
+    ) -> Chosen:
+        if strategy is ContextStrategy.SUMMARIZE and leaf is not None and is_nearly_full(path, room):
+            return summarized(path, await self._summaries.newest(owner, leaf), scale, room)
+        return slid(path, room)
+
+    def _window(
+        self,
+        model: Model,
+        request: ModelRequest,
+        strategy: ContextStrategy,
+        layers: Sequence[Layer],
+        path: ReadPath,
+        chosen: Chosen,
+        counts: Counts,
+    ) -> Window:
+        included = path.messages[: chosen.count]
+        fell_out = path.to_depth - len(included)
+        covered = chosen.summary.depth + 1 if chosen.summary else 0
+        summary_tokens = summary_cost(chosen.summary, counts.scale)
+        report = ContextReport(
+            strategy=strategy,
+            instructions=tuple(layer.ref for layer in layers),
+            leaf=None,
+            from_depth=fell_out,
+            to_depth=path.to_depth,
+            summary_id=chosen.summary.id if chosen.summary else None,
+            estimated_input_tokens=_newest(counts) + summary_tokens + sum(path.costs[: chosen.count]),
+            context_window=model.context_window,
+            name_at_provider=request.name_at_provider,
+            max_output_tokens=request.max_output_tokens,
+            prompt_sha256=sha256(self._models.server(model).body(request)).hexdigest(),
+            weight=sum(weight(turn.text) for turn in request.turns),
+            around=AROUND_PROMPT + AROUND_TURN * len(request.turns),
+        )
+        notices = (_TRIMMED,) * (covered < fell_out) + (_SUMMARIZED,) * (chosen.summary is not None)
+        settled = not any(past.unfinished for past in included)
+        said = TokenCount(model.tokenizer, counts.said) if counts.exact else None
+        return Window(request, report, said, settled, chosen.uncovered, notices)
 
 
-def _whole_turns(newest_first: Sequence[Message]) -> list[Message]:
-    """Without the reply at the cut whose question did not fit."""
-    kept = list(newest_first)
-    while kept and kept[-1].role is not MessageRole.USER:
-        kept.pop()
-    return kept[::-1]
+def _newest(counts: Counts) -> int:
+    return counts.scale.around + counts.said + counts.begun
 
 
-def _turn(message: Message) -> Turn:
-    return Turn(_SPEAKERS[message.role], message.text)
-
-
-def _joined(turns: Iterable[Turn]) -> tuple[Turn, ...]:
-    """Neighbours of one role as one turn, for templates that insist on alternation."""
-    joined: list[Turn] = []
-    for turn in turns:
-        if joined and joined[-1].speaker is turn.speaker:
-            joined[-1] = Turn(turn.speaker, f"{joined[-1].text}\n\n{turn.text}")
-        else:
-            joined.append(turn)
-    return tuple(joined)
-
-
-def _cost(text: str) -> int:
-    return estimate_tokens(text) + TOKENS_AROUND_A_TURN
+def _request(
+    model: Model, settings: GenerationSettings, turns: tuple[Turn, ...], max_output_tokens: int, *, continues: bool
+) -> ModelRequest:
+    return ModelRequest(
+        name_at_provider=model.name_at_provider,
+        turns=turns,
+        max_output_tokens=max_output_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=settings.seed,
+        stop=settings.stop or (),
+        continues=continues,
+    )

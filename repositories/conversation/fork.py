@@ -106,13 +106,13 @@ WITH RECURSIVE {picked}, numbered AS MATERIALIZED (
   FROM grown g, shown, seen
 ), copied AS (
   INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count, role,
-    status, text, reasoning, sent_at, received_at, first_token_at, completed_at, model_key)
+    status, text, reasoning, sent_at, received_at, first_token_at, completed_at, model_key, tokens)
   SELECT {id}, $5, {branch_of_message}, CASE WHEN m.depth = $7 THEN NULL ELSE {parent} END, m.depth - $7, n.new_number,
     n.place, n.child_count, m.role,
     CASE WHEN m.status IN ('PENDING', 'STREAMING') THEN 'INTERRUPTED' ELSE m.status END,
     coalesce(u.text, m.text), coalesce(u.reasoning, m.reasoning), m.sent_at, m.received_at, m.first_token_at,
     CASE WHEN m.status IN ('PENDING', 'STREAMING') THEN greatest(now(), m.received_at) ELSE m.completed_at END,
-    coalesce(m.model_key, u.model_key)
+    coalesce(m.model_key, u.model_key), m.tokens
   FROM numbered n
   CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = n.id OFFSET 0) m
   LEFT JOIN unnest($9::uuid[], $10::text[], $11::text[], $12::text[]) AS u (id, text, reasoning, model_key) ON u.id = n.id

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from domain.conversation.entity import Conversation, ConversationState, TitleSource
-from domain.generation.entity import ContextPolicy, ContextStrategy
+from domain.window.policy import ContextPolicy, ContextStrategy
 from domain.world import ConversationId, MessageId, UserId
 from repositories.generation.detail import to_settings
 

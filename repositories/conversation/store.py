@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
-from domain.conversation.store import Memo, Remembered
+from domain.conversation.store import Memo, Remembered, Standing
 from domain.page import Page, PageArgs
-from domain.world import ConversationId, UserId, World
+from domain.world import ConversationId, MessageId, UserId, World
 from repositories.conversation.idle import rest_idle
 from repositories.conversation.listing import listed
 from repositories.conversation.purge import purge_deleted
 from repositories.conversation.row import to_conversation
+from repositories.conversation.tree import SqlTree
 from repositories.conversation.writing import Gates, SqlWriting
 from repositories.database import Database
 from repositories.tables import EventKind, IdempotencyKeyRow
@@ -43,6 +44,10 @@ class SqlConversations:
         # The gate first: who waits there holds no connection.
         async with self._gates.through(memo) if memo else nullcontext(), self._database.transaction() as session:
             yield SqlWriting(session, self._world, memo)
+
+    async def look(self, conversation: Conversation, message_id: MessageId | None) -> Standing:
+        async with self._database.session() as session:
+            return await SqlTree(session, conversation, self._world).look(message_id)
 
     async def recall(self, owner: UserId, key: str) -> Remembered | None:
         row = await self._database.fetchrow(_RECALL, owner, key)

@@ -16,7 +16,8 @@ from domain.world import BranchId, GenerationId, MessageId, World
 from repositories.conversation.change import change, show
 from repositories.conversation.row import to_conversation
 from repositories.database import Session
-from repositories.generation.detail import settings_json, started_json
+from repositories.generation.context import context_json
+from repositories.generation.detail import notices_json, settings_json, started_json, tokens_json
 from repositories.generation.row import Kind, to_generation
 from repositories.instruction import say
 from repositories.message.leaf import leaves_below
@@ -59,8 +60,9 @@ _BEGIN = f"""
 , run AS (
   INSERT INTO generations (id, conversation_id, owner_id, reply_id, trigger, status, model_key, requested_model_key,
     settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, waits_for, last_seq, node, lease_until,
-    instruction)
-  SELECT $4, id, owner_id, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, now() + $18::interval, $20
+    instruction, context, notices)
+  SELECT $4, id, owner_id, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, now() + $18::interval,
+    $20, $21, $22
   FROM conversation WHERE $4::uuid IS NOT NULL
 ), started AS (
   INSERT INTO generation_events (generation_id, seq, at, kind, detail)
@@ -75,43 +77,43 @@ _BEGIN = f"""
 # `place` is where the first draft goes. A parent without children was the tip of its branch, which then goes on.
 _GROW = f"""
 WITH conversation AS (
-  UPDATE conversations SET message_count = message_count + cardinality($23::uuid[]),
-    root_count = root_count + ($21::uuid IS NULL)::int,
-    event_seq = event_seq + cardinality($23) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
+  UPDATE conversations SET message_count = message_count + cardinality($25::uuid[]),
+    root_count = root_count + ($23::uuid IS NULL)::int,
+    event_seq = event_seq + cardinality($25) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
   WHERE id = $1 RETURNING *
 ), parent AS (
-  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $21
+  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $23
   RETURNING branch_id, depth, child_count
 ), place AS (
-  SELECT $22::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
+  SELECT $24::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
     child_count AS sibling_index
   FROM parent WHERE child_count > 1
   UNION ALL
   SELECT branch_id, NULL, NULL, depth + 1, 1 FROM parent WHERE child_count = 1
   UNION ALL
-  SELECT $22, NULL, NULL, 0, root_count FROM conversation WHERE $21 IS NULL
+  SELECT $24, NULL, NULL, 0, root_count FROM conversation WHERE $23 IS NULL
 ), opened AS (
   INSERT INTO branches (id, conversation_id, parent_branch_id, fork_depth, tip_number, active_seq)
   SELECT place.branch_id, c.id, place.parent_branch_id, place.fork_depth, c.message_count, c.activations
-  FROM place, conversation c WHERE place.branch_id = $22
+  FROM place, conversation c WHERE place.branch_id = $24
 ), extended AS (
   UPDATE branches b SET tip_number = c.message_count, active_seq = c.activations
-  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $22
+  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $24
 ), draft AS (
-  SELECT * FROM unnest($23, $24::text[], $25::text[], $26::text[], $27::timestamptz[], $28::timestamptz[],
-    $29::text[], $30::uuid[], $31::text[]) WITH ORDINALITY
-    AS d (id, role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, n)
+  SELECT * FROM unnest($25, $26::text[], $27::text[], $28::text[], $29::timestamptz[], $30::timestamptz[],
+    $31::text[], $32::uuid[], $33::text[], $34::jsonb[]) WITH ORDINALITY
+    AS d (id, role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens, n)
 ), added AS (
   INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,
-    role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key)
-  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $21), place.depth + d.n - 1,
-    c.message_count - cardinality($23) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
-    (d.n < cardinality($23))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
-    d.generation_id, d.model_key
+    role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens)
+  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $23), place.depth + d.n - 1,
+    c.message_count - cardinality($25) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
+    (d.n < cardinality($25))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
+    d.generation_id, d.model_key, d.tokens
   FROM conversation c, place, draft d
 ), told_of_messages AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, owner_id)
-  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($23) + d.n, statement_timestamp(),
+  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($25) + d.n, statement_timestamp(),
     {EventKind.MESSAGE_ADDED:d}, d.id, c.owner_id
   FROM conversation c, draft d
 )
@@ -123,7 +125,7 @@ _REOPEN = f"""
 WITH conversation AS (
   UPDATE conversations SET event_seq = event_seq + 1, {_SHOWN} WHERE id = $1 RETURNING *
 ), reply AS (
-  UPDATE messages SET generation_id = $4, status = $21, completed_at = NULL WHERE conversation_id = $1 AND id = $2
+  UPDATE messages SET generation_id = $4, status = $23, completed_at = NULL WHERE conversation_id = $1 AND id = $2
   RETURNING branch_id
 ), marked AS (
   UPDATE branches b SET active_seq = c.activations FROM reply, conversation c WHERE b.id = reply.branch_id
@@ -248,6 +250,7 @@ def _columns(drafts: Sequence[Draft]) -> list[list[object]]:
         [draft.idempotency_key for draft in drafts],
         [draft.generation_id for draft in drafts],
         [draft.model_key for draft in drafts],
+        [tokens_json(draft.tokens) for draft in drafts],
     ]
 
 
@@ -271,7 +274,9 @@ def _run(run: NewRun) -> tuple[object, ...]:
         *((None, None) if queued else (run.node, run.lease)),
         started_json(generation.attempt, generation.model_key),
         generation.instruction,
+        context_json(generation.context),
+        notices_json(generation.notices),
     )
 
 
-_NO_RUN = (None,) * 17
+_NO_RUN = (None,) * 19

@@ -16,6 +16,7 @@ from repositories.generation.detail import (
     notice_json,
     notices_json,
     started_json,
+    tokens_json,
     truncated_json,
     turned_to_json,
 )
@@ -95,7 +96,8 @@ WITH locked AS MATERIALIZED (
   FROM run WHERE g.id = run.id
   RETURNING g.id, g.conversation_id, g.owner_id, g.reply_id, g.first_token_at, g.ended_at, g.model_key
 ), reply AS (
-  UPDATE messages m SET status = $21, text = $22, reasoning = coalesce($23, m.reasoning), model_key = ended.model_key,
+  UPDATE messages m SET status = $21, text = $22, tokens = $27::jsonb,
+    reasoning = coalesce($23, m.reasoning), model_key = ended.model_key,
     first_token_at = coalesce(m.first_token_at, ended.first_token_at), completed_at = ended.ended_at
   FROM ended WHERE m.id = ended.reply_id
 ), conversation AS (
@@ -165,7 +167,8 @@ async def finish(
     if cut_to is not None:
         events.insert(0, (Kind.TRUNCATED, cut_to, truncated_json(TruncationReason.STOPPED)))
     run = generation.id, generation.attempt, previous
-    end = *_columns(events, 3), *_ending(ending, cost), generation.conversation_id, titles and not is_blank(ending.text)
+    left = titles and not is_blank(ending.text), tokens_json(ending.tokens)
+    end = *_columns(events, 3), *_ending(ending, cost), generation.conversation_id, *left
     while True:
         row = await database.fetchrow(_FINISH, *run, *end)
         if row is None or row["unchanged"]:

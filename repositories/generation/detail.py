@@ -15,7 +15,7 @@ from domain.generation.entity import (
     ProviderAttempt,
 )
 from domain.generation.log import NewStart, TruncationReason
-from domain.model import ModelKey
+from domain.model import ModelKey, TokenCount
 
 
 def started_json(attempt: int, model_key: ModelKey) -> str:
@@ -49,6 +49,10 @@ def notices_json(notices: Sequence[Notice]) -> str | None:
 
 def attempts_json(attempts: Sequence[ProviderAttempt]) -> str | None:
     return json.dumps([_attempt(attempt) for attempt in attempts]) if attempts else None
+
+
+def tokens_json(count: TokenCount | None) -> str | None:
+    return json.dumps({count.tokenizer: count.tokens}) if count else None
 
 
 def to_settings(text: str) -> GenerationSettings:

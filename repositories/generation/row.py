@@ -24,6 +24,7 @@ from domain.generation.log import (
 )
 from domain.model import NANO_USD, ModelKey, Usage, UsageSource
 from domain.world import ConversationId, GenerationId, MessageId, UserId
+from repositories.generation.context import to_context
 from repositories.generation.detail import to_attempts, to_notice, to_notices, to_settings
 
 
@@ -82,6 +83,7 @@ def to_generation(row: Mapping[str, Any]) -> Generation:
         attempts=to_attempts(row["attempts"]),
         produced_tokens=row["produced_tokens"],
         instruction=row["instruction"],
+        context=to_context(row),
     )
 
 

@@ -13,7 +13,7 @@ from repositories.message.row import COLUMNS, OWNED, RUN, to_message
 # A segment is the part of the path that lies in one branch: from below its fork to `top`. Of the path `high` is the
 # lowest message wanted (it has the greatest depth), `low` the highest. LATERAL shows the planner both ends of each
 # range of (branch_id, depth).
-_UPWARDS = f"""
+SEGMENTS = f"""
 WITH RECURSIVE segment AS (
   SELECT b.id, b.parent_branch_id, coalesce(b.fork_depth, -1) AS fork, m.depth AS top,
     m.depth - $3 AS high, m.depth - $3 - $4 + 1 AS low
@@ -24,15 +24,17 @@ WITH RECURSIVE segment AS (
   FROM segment s JOIN branches b ON b.id = s.parent_branch_id
   WHERE s.fork >= s.low
 )
-SELECT {COLUMNS}
+"""
+
+OF_SEGMENTS = """
 FROM segment s CROSS JOIN LATERAL (
   SELECT * FROM messages
   WHERE branch_id = s.id AND depth > greatest(s.fork, s.low - 1) AND depth <= least(s.top, s.high)
   OFFSET 0
-) m {RUN}
-WHERE s.fork < s.high
-ORDER BY m.depth
+) m
 """
+
+_UPWARDS = f"{SEGMENTS} SELECT {COLUMNS} {OF_SEGMENTS} {RUN} WHERE s.fork < s.high ORDER BY m.depth"
 
 # Two climbers, from the leaf ($3 at depth $4) and from a message; the one whose branch begins deeper goes up to the
 # message that its branch answers. They meet in the branch of the deepest common ancestor, or leave by two roots.
@@ -64,9 +66,11 @@ FROM named n LEFT JOIN climb c ON c.id = n.id AND c.path = c.other
 """
 
 
-async def path(database: Database, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0) -> Page[Message]:
+async def path(
+    database: Database, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0, lowest: int | None = None
+) -> Page[Message]:
     low, high = await _bounds(database, owner, leaf, page)
-    low = max(low, highest)
+    low, high = max(low, highest), high if lowest is None else min(high, lowest)
     if page.backward:
         low = max(low, high - page.size)
     else:

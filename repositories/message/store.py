@@ -23,8 +23,10 @@ class SqlMessages:
         rows = await self._database.fetch(_BY_ID, owner, ids)
         return {MessageId(row["id"]): to_message(row, owner) for row in rows}
 
-    async def path(self, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0) -> Page[Message]:
-        return await path(self._database, owner, leaf, page, highest=highest)
+    async def path(
+        self, owner: UserId, leaf: Message, page: PageArgs, *, highest: int = 0, lowest: int | None = None
+    ) -> Page[Message]:
+        return await path(self._database, owner, leaf, page, highest=highest, lowest=lowest)
 
     async def shared_depth(self, owner: UserId, one: Message, other: Message) -> int:
         return (await shared_depths(self._database, owner, one, [other.id])).get(other.id, -1)

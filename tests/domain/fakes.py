@@ -295,6 +295,12 @@ class FakeModel:
         finally:
             self.closed += 1
 
+    def body(self, request: ModelRequest) -> bytes:
+        return repr(request).encode()
+
+    async def prompt_tokens(self, name_at_provider: str, turns: Sequence[Turn]) -> int | None:
+        return None
+
     async def health(self) -> ModelHealth:
         return ModelHealth.UP
 

@@ -1,40 +1,54 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from domain.errors import ContextTooLarge
 from domain.generation.entity import GenerationSettings
-from domain.generation.window import TOKENS_AROUND_A_TURN, Windows, estimate_tokens, output_tokens
+from domain.generation.window import Windows, output_tokens
 from domain.instruction import InstructionRef, InstructionScope, Layer, system_turns
-from domain.message import Message, MessageRole, MessageStatus, Place
-from domain.model import Speaker, Turn
-from domain.world import BranchId, ConversationId, MessageId, UserId
-from tests.domain.fakes import NOW, a_model
+from domain.message import MessageRole
+from domain.model import ModelKey, Models, Speaker, Turn
+from domain.window.past import Past
+from domain.window.policy import ContextPolicy, ContextStrategy
+from domain.window.scale import AROUND_PROMPT, AROUND_TURN, Scale
+from domain.window.summary import NoSummaries
+from domain.window.tokens import Tokens
+from domain.world import ConversationId, MessageId, UserId
+from tests.domain.fakes import FakeModel, FakeWorld, OneServer, a_model
 
 OWNER = UserId(UUID(int=1))
 
 
-class FakeAncestors:
-    """A path, root first; the other reads are not there and must not be asked."""
+class FakePasts:
+    """A path, root first."""
 
     def __init__(self, *texts: tuple[MessageRole, str]) -> None:
-        self.messages = [_message(depth, role, text) for depth, (role, text) in enumerate(texts)]
+        self.messages = [Past(MessageId(UUID(int=depth)), depth, *said) for depth, said in enumerate(texts)]
         self.read = 0
 
-    async def ancestors(self, owner: UserId, newest: MessageId, *, skip: int, limit: int) -> list[Message]:
+    def say(self, role: MessageRole, text: str, begun_at: int | None = None) -> None:
+        depth = len(self.messages)
+        self.messages.append(Past(MessageId(UUID(int=depth)), depth, role, text, begun_at=begun_at))
+
+    async def policy(self, conversation_id: ConversationId) -> ContextPolicy:
+        return ContextPolicy()
+
+    async def past(self, owner: UserId, newest: MessageId, tokenizer: str, *, skip: int, limit: int) -> list[Past]:
         found = self.messages[::-1][skip : skip + limit]
         self.read += len(found)
         return found
 
 
-def _message(depth: int, role: MessageRole, text: str) -> Message:
-    place = Place(BranchId(UUID(int=1)), None, depth, depth + 1, 1)
-    conversation = ConversationId(UUID(int=1))
-    return Message(MessageId(UUID(int=depth)), conversation, OWNER, place, role, MessageStatus.COMPLETE, text, NOW)
+class NoRatios:
+    async def ratios(self, models: Sequence[ModelKey]) -> dict[ModelKey, float]:
+        return {}
 
 
-def windows(path: FakeAncestors) -> Windows:
-    return Windows(path)  # type: ignore[arg-type]  # only ancestors are asked for
+def windows(path: FakePasts) -> Windows:
+    models = Models([a_model()], OneServer(FakeModel()))
+    return Windows(path, Tokens(models, NoRatios(), FakeWorld()), NoSummaries(), models)
 
 
 USER, ASSISTANT = MessageRole.USER, MessageRole.ASSISTANT
@@ -42,31 +56,35 @@ PARENT = MessageId(UUID(int=99))
 
 
 async def test_a_short_path_is_sent_whole_and_in_order() -> None:
-    path = FakeAncestors((USER, "one"), (ASSISTANT, "two"))
+    path = FakePasts((USER, "one"), (ASSISTANT, "two"))
     window = await windows(path).assemble(OWNER, PARENT, "three", a_model(), GenerationSettings())
-    assert window.turns == (Turn(Speaker.USER, "one"), Turn(Speaker.ASSISTANT, "two"), Turn(Speaker.USER, "three"))
+    assert window.request.turns == (
+        Turn(Speaker.USER, "one"),
+        Turn(Speaker.ASSISTANT, "two"),
+        Turn(Speaker.USER, "three"),
+    )
 
 
 async def test_a_long_path_is_sent_from_a_user_turn_on_and_fits() -> None:
-    path = FakeAncestors(*[(USER if n % 2 == 0 else ASSISTANT, f"{n} " * 200) for n in range(400)])
+    path = FakePasts(*[(USER if n % 2 == 0 else ASSISTANT, f"{n} " * 60) for n in range(400)])
     model = a_model(context_window=2000, max_output_tokens=500)
     window = await windows(path).assemble(OWNER, PARENT, "last", model, GenerationSettings())
-    assert window.turns[0].speaker is Speaker.USER
-    assert window.turns[-2].text == path.messages[-1].text
+    assert window.request.turns[0].speaker is Speaker.USER
+    assert window.request.turns[-2].text == path.messages[-1].text
     assert window.estimated_tokens + window.output_tokens <= 2000
     assert path.read == 50
 
 
 async def test_empty_replies_are_left_out_and_neighbours_of_one_role_joined() -> None:
-    path = FakeAncestors((USER, "one"), (ASSISTANT, ""))
+    path = FakePasts((USER, "one"), (ASSISTANT, ""))
     window = await windows(path).assemble(OWNER, PARENT, "again", a_model(), GenerationSettings())
-    assert window.turns == (Turn(Speaker.USER, "one\n\nagain"),)
+    assert window.request.turns == (Turn(Speaker.USER, "one\n\nagain"),)
 
 
 async def test_a_message_that_does_not_fit_alone_is_refused_with_both_numbers() -> None:
     with pytest.raises(ContextTooLarge) as refusal:
-        await windows(FakeAncestors()).assemble(OWNER, None, "x" * 30_000, a_model(), GenerationSettings())
-    assert (refusal.value.required_tokens, refusal.value.limit_tokens) == (10_520, 4096)
+        await windows(FakePasts()).assemble(OWNER, None, "x" * 30_000, a_model(), GenerationSettings())
+    assert (refusal.value.required_tokens, refusal.value.limit_tokens) == (AROUND_PROMPT + 12_150 + 512, 4096)
 
 
 @pytest.mark.parametrize(
@@ -86,15 +104,38 @@ def test_the_answer_gets_what_was_asked_for_within_model_and_window(
     assert output_tokens(model, GenerationSettings(max_output_tokens=asked)) == expected
 
 
-def test_the_estimate_counts_bytes_so_that_other_scripts_are_not_underrated() -> None:
-    assert [estimate_tokens(text) for text in ("", "abc", "木木", "\ud800")] == [0, 1, 2, 1]
-
-
 async def test_instructions_stand_first_and_are_counted() -> None:
     layer = Layer(InstructionRef(InstructionScope.PLATFORM, "", 1, ""), "Be kind.")
-    plain = await windows(FakeAncestors()).assemble(OWNER, None, "Hi", a_model(), GenerationSettings())
-    told = await windows(FakeAncestors()).assemble(OWNER, None, "Hi", a_model(), GenerationSettings(), layers=[layer])
-    assert [turn.speaker for turn in told.turns] == [Speaker.SYSTEM, Speaker.USER]
-    assert told.turns[:1] == system_turns([layer])
-    system_tokens = estimate_tokens(told.turns[0].text) + TOKENS_AROUND_A_TURN
+    plain = await windows(FakePasts()).assemble(OWNER, None, "Hi", a_model(), GenerationSettings())
+    told = await windows(FakePasts()).assemble(OWNER, None, "Hi", a_model(), GenerationSettings(), layers=[layer])
+    assert [turn.speaker for turn in told.request.turns] == [Speaker.SYSTEM, Speaker.USER]
+    assert told.request.turns[:1] == system_turns([layer])
+    system_tokens = Scale().tokens(told.request.turns[0].text) + AROUND_TURN
     assert told.estimated_tokens == plain.estimated_tokens + system_tokens
+
+
+async def test_fail_refuses_a_path_that_does_not_fit() -> None:
+    path = FakePasts((USER, "x" * 3000), (ASSISTANT, "y" * 3000))
+    policy, model = ContextPolicy(ContextStrategy.FAIL, max_input_tokens=2000), a_model(max_output_tokens=100)
+    with pytest.raises(ContextTooLarge) as refusal:
+        await windows(path).assemble(OWNER, PARENT, "more", model, GenerationSettings(), policy=policy)
+    assert refusal.value.limit_tokens == 2100
+    whole = replace(policy, max_input_tokens=None)
+    window = await windows(path).assemble(OWNER, PARENT, "more", model, GenerationSettings(), policy=whole)
+    assert window.report.included_count == 3
+
+
+async def test_of_200_turns_at_least_nine_in_ten_keep_the_prompt_of_the_one_before_as_their_beginning() -> None:
+    path, asking = FakePasts(), windows
+    kept, before = 0, tuple[Turn, ...]()
+    for turn in range(200):
+        text = f"Question {turn}: " + "why do leaves fall? " * (1 + turn % 5)
+        window = await asking(path).assemble(OWNER, PARENT, text, a_model(), GenerationSettings())
+        assert window.estimated_tokens + window.output_tokens <= 4096
+        kept += window.request.turns[: len(before)] == before
+        before = window.request.turns
+        answer = "Because the days grow short. " * (1 + turn % 3)
+        path.say(USER, text)
+        path.say(ASSISTANT, answer, begun_at=window.report.from_depth)
+    assert window.report.trimmed
+    assert kept >= 180

@@ -9,6 +9,7 @@ from litestar import Litestar
 
 import schema
 from domain.user import Role
+from providers.counting import Counting
 from providers.openai import ServerConfig
 from server.compose import Gus
 from server.models_file import Catalogue
@@ -40,7 +41,11 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def catalogue(model_server: ModelServer) -> Catalogue:
     """Several model servers by their names, one in truth."""
-    return Catalogue(MODELS, tuple(ServerConfig(name=name, base_url=model_server.base_url) for name in PROVIDERS))
+    return Catalogue(MODELS, tuple(_server(name, model_server) for name in PROVIDERS))
+
+
+def _server(name: str, model_server: ModelServer) -> ServerConfig:
+    return ServerConfig(name, model_server.base_url, counts=Counting.LLAMA_CPP if name == "counting" else None)
 
 
 @pytest.fixture

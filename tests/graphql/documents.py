@@ -30,6 +30,7 @@ _ANSWERED = ("InvalidInput", "NotFound", "ConversationBusy", "ConversationClosed
 STARTED = """
 ... on SendMessageSuccess {
       replayed
+      notices { code }
       conversation { id title tags pinned messageCount rootCount settings { temperature } activeLeaf { id } }
       userMessage { id text role status depth siblingIndex parent { id } sentAt receivedAt idempotencyKey }
       reply { id text role status depth siblingIndex parent { id } }

@@ -37,13 +37,15 @@ def model(
 
 MODELS = (
     model("scripted"),
-    model("small", context_window=64, max_output_tokens=16),
+    model("small", context_window=128, max_output_tokens=16),
     model("other"),
     model("retired", retired=True),
     model("whole", capabilities=(ModelCapability.STREAMING,)),
     model("scarce", provider="narrow", max_concurrency=1),
     model("backed", provider="shaky", fallbacks=("spare", "other")),
     model("frail", provider="shaky", fallbacks=("whole",)),
+    model("tight", context_window=400, max_output_tokens=100),
+    model("counted", provider="counting", context_window=400, max_output_tokens=100),
     model("spare", provider="steady", max_output_tokens=2048, output_price_per_million=Decimal(30)),
 )
 PROVIDERS = sorted({model.provider for model in MODELS})

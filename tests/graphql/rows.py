@@ -31,6 +31,13 @@ async def contents(database: Database) -> dict[str, list[str]]:
     return {**rows, "api_keys": await _texts(database, "SELECT id::text FROM api_keys ORDER BY 1")}
 
 
+async def everything(database: Database) -> dict[str, list[str]]:
+    """Of every table there is, but for the use of API keys."""
+    tables = await _texts(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    rows = {table: await _texts(database, f"SELECT t::text FROM {table} t ORDER BY 1") for table in tables}
+    return {**rows, "api_keys": await _texts(database, "SELECT id::text FROM api_keys ORDER BY 1")}
+
+
 async def counts(database: Database) -> dict[str, int]:
     return {table: len(rows) for table, rows in (await contents(database)).items()}
 

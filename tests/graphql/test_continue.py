@@ -10,7 +10,8 @@ from server.compose import Gus
 from server.models_file import Catalogue
 from server.settings import Settings
 from tests.graphql.asked import turns
-from tests.graphql.front_end import FrontEnd, here, script
+from tests.graphql.documents import CONTINUE
+from tests.graphql.front_end import FrontEnd, here, outlined, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.graphql.process import new_user, process, served
 from tests.graphql.rows import counts, unchanged
@@ -301,3 +302,13 @@ async def test_a_reply_of_a_retired_model_does_not_go_on(ada: FrontEnd, gus: Gus
     await gus.database.execute("UPDATE generations SET model_key = 'retired'")
     refused = await unchanged(gus, ada.go_on(sent["reply"]["id"]))
     assert (refused["__typename"], refused["model"]["key"]) == ("ModelUnavailable", "retired")
+
+
+async def test_a_continuation_takes_these_statements_and_no_more(ada: FrontEnd) -> None:
+    sent = await ada.said(script(words=3, finish="length"))
+    lean = CONTINUE.split("{", 1)[0] + "{continueReply(input: $input) {... on SendMessageSuccess {generation {id}}}}"
+    _, statements = await ada.counted(lean, input={"reply": sent["reply"]["id"], "idempotencyKey": "on"})
+    named, answered, policy, told = ["messages", "generations"], ["messages"], ["conversations"], ["users"]
+    planned = [*named, *answered, *policy, *told]
+    opened, looked, grown = ["BEGIN", "idempotency_keys"], ["conversations", "generations"], ["conversations", "COMMIT"]
+    assert outlined(statements)[: 6 + 6] == ["idempotency_keys", *planned, *opened, *looked, *grown]

@@ -189,6 +189,13 @@ async def test_a_fork_copies_no_runs_and_no_usage(ada: FrontEnd, gus: Gus, origi
     assert {table: after[table] - before[table] for table in after if after[table] != before[table]} == more
 
 
+async def test_a_fork_keeps_what_was_counted(ada: FrontEnd, gus: Gus) -> None:
+    sent = await ada.said(script(words=3), settings={"model": "counted"})
+    await ada.fork(sent["reply"]["id"])
+    rows = await gus.database.fetch("SELECT role, tokens->>'scripted' AS tokens FROM messages ORDER BY role, id")
+    assert [tuple(row) for row in rows] == [("ASSISTANT", "3")] * 2 + [("USER", "2")] * 2
+
+
 async def test_the_sidebar_hears_of_a_fork_and_it_can_be_watched(ada: FrontEnd, origin: list[dict[str, Any]]) -> None:
     async with ada.watching(VIEWER_EVENTS) as events:
         await anext(events)

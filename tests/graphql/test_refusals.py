@@ -164,15 +164,15 @@ async def test_a_key_stands_for_one_mutation_and_one_input(ada: FrontEnd, gus: G
 
 
 async def test_a_message_that_does_not_fit_alone_is_too_large(ada: FrontEnd, gus: Gus) -> None:
-    text = "x" * 150
+    text = "x" * 200
     refused = await unchanged(gus, ada.send(text, settings={"model": "small"}))
     assert (refused["__typename"], refused["code"], refused["retryable"]) == (
         "ContextTooLarge",
         "CONTEXT_TOO_LARGE",
         False,
     )
-    # 150 bytes by three, 8 around the turn, 16 for the answer.
-    assert (refused["requiredTokens"], refused["limitTokens"]) == (74, 64)
+    # The text by weight, 40 around the prompt, 16 for the answer.
+    assert (refused["requiredTokens"], refused["limitTokens"]) == (137, 128)
     assert (await ada.send("x" * 120, settings={"model": "small"}))["__typename"] == "SendMessageSuccess"
 
 

@@ -11,16 +11,26 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import asdict
+from enum import Enum
 from types import TracebackType
 from typing import Self
 
-from tests.model_server.answer import Answer, Seen
+from tests.model_server.answer import Answer, Seen, prompt_tokens
 from tests.model_server.script import Fault, Script, script_of
 from tests.model_server.wire import Request, Response, WatchedReader, read_request
 
-__all__ = ["Fault", "ModelServer", "Script", "Seen"]
+__all__ = ["Counting", "Fault", "ModelServer", "Script", "Seen"]
 
 REMEMBERED_REQUESTS = 10_000
+
+
+class Counting(Enum):
+    """How it answers when it is asked for the tokens of a prompt."""
+
+    WORDS = "words"
+    NONSENSE = "nonsense"
+    BROKEN = "broken"
+    HANGS = "hangs"
 
 
 class ModelServer:
@@ -30,6 +40,8 @@ class ModelServer:
         self.port = port
         self.models_status = 200
         self.seen: deque[Seen] = deque(maxlen=REMEMBERED_REQUESTS)
+        self.counted: deque[Request] = deque(maxlen=REMEMBERED_REQUESTS)
+        self.counting: Counting = Counting.WORDS
         self._times_asked: Counter[str] = Counter()
         self._connections: set[asyncio.Task[None]] = set()
         self._idle: set[asyncio.StreamWriter] = set()
@@ -111,6 +123,10 @@ class ModelServer:
         match request.method, request.path:
             case "POST", "/v1/chat/completions":
                 await self._complete(request, response, gone)
+            case "POST", "/v1/chat/completions/input_tokens":
+                await self._count(request, response, "input_tokens")
+            case "POST", "/tokenize":
+                await self._count(request, response, "count")
             case "GET", "/v1/models":
                 self._remember(request, Script(), response.connection)
                 models = {"object": "list", "data": [{"id": "scripted", "object": "model"}]}
@@ -129,6 +145,18 @@ class ModelServer:
             case _:
                 await response.json({"error": {"code": 404, "message": "no such path"}}, status=404)
 
+    async def _count(self, request: Request, response: Response, name: str) -> None:
+        self.counted.append(request)
+        match self.counting:
+            case Counting.WORDS:
+                await response.json({name: prompt_tokens(request.body)})
+            case Counting.NONSENSE:
+                await response.json({name: "many"})
+            case Counting.BROKEN:
+                await response.json({"error": {"code": 500, "message": "no"}}, status=500)
+            case Counting.HANGS:
+                await asyncio.Event().wait()
+
     async def _complete(self, request: Request, response: Response, gone: asyncio.Event) -> None:
         script = script_of(request.body)
         seen = self._remember(request, script, response.connection)
@@ -140,7 +168,7 @@ class ModelServer:
 
     def _remember(self, request: Request, script: Script, connection: int) -> Seen:
         self._number += 1
-        seen = Seen(self._number, connection, request.path, request.headers, request.body, script)
+        seen = Seen(self._number, connection, request.path, request.headers, request.body, script, request.raw)
         self.seen.append(seen)
         self._notice()
         return seen
@@ -173,4 +201,4 @@ async def _cancel_when(gone: asyncio.Event, answer: asyncio.Task[None]) -> None:
 
 
 def _as_json(seen: Seen) -> dict[str, object]:
-    return {**asdict(seen), "text": seen.text}
+    return {**asdict(seen), "raw": seen.raw.decode(), "text": seen.text}

@@ -26,6 +26,7 @@ class Seen:
     headers: dict[str, str]
     body: dict[str, object]
     script: Script
+    raw: bytes = field(default=b"", repr=False)
     at: float = field(default_factory=time.monotonic)
     produced: list[str] = field(default_factory=list)
     disconnected_at: float | None = None
@@ -176,7 +177,7 @@ class Answer:
     def _prompt_tokens(self) -> int:
         if self._script.prompt_tokens is not None:
             return self._script.prompt_tokens
-        return sum(len(str(turn.get("content")).split()) for turn in turns_of(self._seen.body))
+        return prompt_tokens(self._seen.body)
 
     async def _chunk(self, delta: dict[str, object], finish_reason: str | None = None) -> None:
         await self._record({"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
@@ -192,3 +193,8 @@ class Answer:
             await asyncio.sleep(self._script.comment_ms / 1000)
             await self._response.stream(b": still here\n\n")
         await asyncio.Event().wait()
+
+
+def prompt_tokens(body: dict[str, object]) -> int:
+    """Its tokens are words, and its template adds nothing."""
+    return sum(len(str(turn.get("content")).split()) for turn in turns_of(body))

@@ -29,6 +29,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: dict[str, object]
+    raw: bytes = b""
 
 
 class Response:
@@ -88,4 +89,4 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     method, path, _ = first.split(" ", 2)
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     content = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Request(method, path, headers, json.loads(content) if content else {})
+    return Request(method, path, headers, json.loads(content) if content else {}, content)

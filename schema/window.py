@@ -1,0 +1,47 @@
+"""What a model was given."""
+
+import strawberry
+
+from domain.window import policy
+from domain.window import report as domain
+from resolvers import window as resolve
+from schema.instruction import InstructionRef
+from schema.lazy import MessageRef
+from schema.node import Connection
+from schema.of import of
+
+
+@of(
+    domain.ContextReport,
+    name="ContextReport",
+    description="Exactly what was sent: enough to rebuild the model server's request byte for byte.",
+)
+class ContextReport:
+    strategy: policy.ContextStrategy = strawberry.field(description="By which it was assembled.")
+    instructions: list[InstructionRef] = strawberry.field(
+        description="The versions that it was told, strongest first; at most one of each scope and key, 20."
+    )
+    included = strawberry.field(
+        resolver=resolve.included,
+        graphql_type=Connection[MessageRef],
+        description="The messages of it, root first; the last is the one that is answered. One without a text took no place.",
+    )
+    excluded = strawberry.field(
+        resolver=resolve.excluded,
+        graphql_type=Connection[MessageRef],
+        description="What of the path was left out, root first: the messages above the first of `included`.",
+    )
+    included_count: int = strawberry.field(description="How many.")
+    excluded_count: int = strawberry.field(description="How many of the path, its oldest, were left out.")
+    estimated_input_tokens: int = strawberry.field(description="Our count, taken before it was sent.")
+    provider_input_tokens: int | None = strawberry.field(
+        description="The model server's count; null until it ends, and when it tells none."
+    )
+    context_window: int = strawberry.field(description="Of the model, in tokens, with the answer's.")
+    trimmed: bool = strawberry.field(description="Something was left out.")
+    provider_truncated: bool = strawberry.field(
+        description="The model server counted far fewer tokens than it was sent: it has cut the prompt, and answered nevertheless."
+    )
+    prompt_sha256: str = strawberry.field(
+        name="promptSha256", description="Of the body of the request, in hexadecimal."
+    )
