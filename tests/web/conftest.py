@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.e2e.scripted import scripted_models
 from tests.e2e.served import Served, serving
 
 CHROMIUM_ARGUMENTS = [
@@ -25,6 +26,16 @@ CHROMIUM_ARGUMENTS = [
 def gus() -> Iterator[Served]:
     """In development mode, with a database and a model of its own."""
     with serving() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def scripted_gus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """With models that answer as the question says."""
+    with (
+        scripted_models(tmp_path_factory.mktemp("models")) as scripted,
+        serving(models=str(scripted.catalogue)) as served,
+    ):
         yield served
 
 
