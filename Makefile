@@ -7,7 +7,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 UV ?= uv
 GRAPHIQL := server/static/graphiql
 # Clients and compilers that only the tests need.
-NODE_PACKAGES := tests/web
+NODE_PACKAGES := tests/web examples/typescript
 # Caches stay in the checkout, for a home that is missing or may not be written.
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
