@@ -1,0 +1,58 @@
+"""relay-compiler and graphql-codegen compile one document that uses every root field of the contract."""
+
+import json
+from pathlib import Path
+
+import pytest
+from graphql import build_schema
+
+from tests.e2e.served import ROOT
+from tests.everything import operations
+from tests.web.node import HERE, PACKAGES, told_by
+
+SCHEMA = ROOT / "schema/schema.graphql"
+OPERATIONS = list(operations(build_schema(SCHEMA.read_text()), "everything"))
+SCALARS = {"DateTime": "string", "Decimal": "string"}
+CODEGEN = {
+    "schema": str(SCHEMA),
+    "documents": "everything.graphql",
+    "generates": {
+        "generated.ts": {
+            "plugins": ["typescript-operations"],
+            "config": {"strictScalars": True, "scalars": SCALARS},
+        }
+    },
+}
+
+pytestmark = pytest.mark.web
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "node_modules").symlink_to(PACKAGES)
+    return tmp_path
+
+
+def test_relay_compiles_every_root_field(folder: Path) -> None:
+    tags = [f"graphql`{operation}`;" for operation in OPERATIONS]
+    (folder / "everything.ts").write_text('import { graphql } from "react-relay";\n' + "\n".join(tags))
+    (folder / "schema.graphql").write_text(SCHEMA.read_text())
+    config = {"src": ".", "schema": "schema.graphql", "language": "typescript", "customScalarTypes": SCALARS}
+    (folder / "relay.config.json").write_text(json.dumps(config))
+    told_by(["node_modules/.bin/relay-compiler"], cwd=folder)
+    assert len(list((folder / "__generated__").glob("*.graphql.ts"))) == len(OPERATIONS)
+
+
+def test_codegen_types_every_root_field_and_typescript_takes_them(folder: Path) -> None:
+    (folder / "everything.graphql").write_text("\n".join(OPERATIONS))
+    (folder / "codegen.json").write_text(json.dumps(CODEGEN))
+    told_by(["node_modules/.bin/graphql-codegen", "--config", "codegen.json"], cwd=folder)
+    generated = (folder / "generated.ts").read_text()
+    assert ": any;" not in generated
+    told_by(["node_modules/.bin/tsc", "--noEmit", "--strict", "generated.ts"], cwd=folder)
+
+
+def test_the_contract_is_clean_by_the_rules_of_graphql_eslint(folder: Path) -> None:
+    (folder / "schema.graphql").write_text(SCHEMA.read_text())
+    (folder / "eslint.config.mjs").write_text((HERE / "programs/eslint.config.mjs").read_text())
+    told_by(["node_modules/.bin/eslint", "--max-warnings", "0", "schema.graphql"], cwd=folder)
