@@ -11,7 +11,7 @@ from domain.errors import GenerationErrorCode, ModelFailure
 from domain.generation.log import Line
 from domain.generation.run import reported_usage
 from domain.generation.runs import QUEUE, QUEUE_POLL
-from domain.generation.wakes import Wakes, wait_at_most
+from domain.generation.wakes import Wakes
 from domain.job import Job, NotNow
 from domain.model import (
     AnswerEnd,
@@ -154,7 +154,7 @@ class BackgroundCalls:
     async def _until_crowded(self, line: Line) -> None:
         with self._wakes.watching(QUEUE) as woken:
             while not await self._calls.is_crowded(line):
-                await wait_at_most(woken, QUEUE_POLL)
+                await woken.wait_at_most(QUEUE_POLL)
                 woken.clear()
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -10,7 +10,6 @@ from typing import Self
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from domain.errors import GenerationErrorCode, ModelFailure
 from domain.model import ModelHealth, ModelRequest, Piece, Turn
@@ -18,7 +17,9 @@ from providers.answer import AnswerReader
 from providers.counting import Counting, PromptCounter
 from providers.failures import LONGEST_DETAIL, failed, refusal, retry_after
 from providers.health import CachedHealth, OwnCalls
+from providers.patience import Patience
 from providers.request import body
+from providers.tap import TappedTransport, tap_of
 
 # Shorter than what servers allow (5 s in llama.cpp and uvicorn): a POST on a connection that the server is just closing fails.
 KEEP_IDLE_CONNECTION = timedelta(seconds=2)
@@ -78,20 +79,23 @@ class OpenAiServer:
         return await self._counter.tokens(name_at_provider, turns) if self._counter else None
 
     async def answer(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
-        reader, patience = AnswerReader(begins=not request.continues), _Patience(self._config)
-        with self._own_calls.counted(), _told_as_failure(reader):
+        reader = AnswerReader(begins=not request.continues)
+        patience = Patience(self._config.first_token_timeout, self._config.between_tokens_timeout)
+        with self._own_calls.counted(), _told_as_failure(reader), closing(patience):
             async with self._streamed(request, patience) as response:
-                chunks = response.aiter_raw()
+                chunks, tap = response.aiter_raw(), tap_of(response)
                 while chunk := await _next_chunk(chunks, reader, patience):
                     for piece in reader.pieces(chunk):
+                        tap.shut()
                         yield piece
+                        tap.open()
                         # Only now: the time that our own reader takes is not the model's.
                         patience.begin_again()
             for piece in reader.end():
                 yield piece
 
     @asynccontextmanager
-    async def _streamed(self, request: ModelRequest, patience: "_Patience") -> AsyncIterator[httpx.Response]:
+    async def _streamed(self, request: ModelRequest, patience: Patience) -> AsyncIterator[httpx.Response]:
         response = await self._send(request, patience)
         try:
             if response.status_code != 200:
@@ -103,10 +107,10 @@ class OpenAiServer:
             # A body that was not read to its end takes its connection along, so the server sees at once that nobody reads.
             await response.aclose()
 
-    async def _send(self, request: ModelRequest, patience: "_Patience") -> httpx.Response:
+    async def _send(self, request: ModelRequest, patience: Patience) -> httpx.Response:
         outgoing = self._client.build_request("POST", "chat/completions", content=self.body(request))
         try:
-            async with asyncio.timeout_at(patience.ends_at):
+            with patience:
                 return await self._client.send(outgoing, stream=True)
         except httpx.TransportError as error:
             raise failed(GenerationErrorCode.MODEL_UNREACHABLE, repr(error), retryable=True) from error
@@ -114,27 +118,12 @@ class OpenAiServer:
             raise failed(GenerationErrorCode.MODEL_ANSWERED_NONSENSE, repr(error)) from error
 
 
-class _Patience:
-    """How long the next token may take: a comment that keeps the connection alive is none and buys no time."""
-
-    def __init__(self, config: ServerConfig) -> None:
-        self._clock = asyncio.get_running_loop().time
-        self._between = config.between_tokens_timeout.total_seconds()
-        self.ends_at = self._clock() + config.first_token_timeout.total_seconds()
-
-    def begin_again(self) -> None:
-        self.ends_at = self._clock() + self._between
-
-    def shorten(self, limit: timedelta) -> None:
-        self.ends_at = min(self.ends_at, self._clock() + limit.total_seconds())
-
-
-async def _next_chunk(chunks: AsyncIterator[bytes], reader: AnswerReader, patience: _Patience) -> bytes:
+async def _next_chunk(chunks: AsyncIterator[bytes], reader: AnswerReader, patience: Patience) -> bytes:
     """Empty at the end. What goes wrong behind a whole answer is no failure of the answer."""
     if reader.whole:
         patience.shorten(AFTER_DONE if reader.done else AFTER_FINISH)
     try:
-        async with asyncio.timeout_at(patience.ends_at):
+        with patience:
             return await anext(chunks, b"")
     except (TimeoutError, httpx.TransportError, aiohttp.ClientError):
         if reader.whole:
@@ -185,7 +174,7 @@ async def _first_words(response: httpx.Response) -> str:
 def _client(config: ServerConfig) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=config.max_connections, keepalive_expiry=KEEP_IDLE_CONNECTION.total_seconds())
     return httpx.AsyncClient(
-        transport=AiohttpTransport(limits=limits, trust_env=False),
+        transport=TappedTransport(limits=limits, trust_env=False),
         base_url=config.base_url,
         headers=_headers(config.api_key),
         # Reading has its own limits, between tokens and not between bytes.

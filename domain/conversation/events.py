@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from domain.errors import BadCursor, Unavailable, UnknownId
-from domain.generation.wakes import Wakes, wait_at_most
+from domain.generation.wakes import Wakes
 from domain.user import Viewer
 from domain.world import ConversationId, GenerationId, MessageId, UserId, World
 
@@ -152,7 +152,7 @@ class ConversationFollowers:
                     yield event
                     cursor = event.seq
                 if not found.events:
-                    await wait_at_most(woken, POLL)
+                    await woken.wait_at_most(POLL)
 
     async def _start(self, viewer: Viewer, conversation_id: ConversationId, after: int | None) -> int | None:
         found = await self._store.events(viewer.id, conversation_id, 0, 1)
@@ -175,7 +175,7 @@ class ViewerFollowers:
             shown = await self._recent(viewer)
             yield ViewerSnapshot(self._world.now())
             while True:
-                await wait_at_most(woken, POLL)
+                await woken.wait_at_most(POLL)
                 woken.clear()
                 recent = await self._recent(viewer)
                 for conversation_id, touch in recent.items():

@@ -7,7 +7,7 @@ from domain.conversation.continuing import Continuations
 from domain.errors import ServerDraining, Unavailable
 from domain.generation.log import GenerationStore
 from domain.generation.run import HANDED_OVER
-from domain.generation.wakes import Wakes, wait_at_most
+from domain.generation.wakes import Wakes
 from domain.model import ModelCapability, Models
 
 logger = logging.getLogger("gus.handover")
@@ -37,7 +37,7 @@ class Handovers:
                     pass
                 except Unavailable:
                     logger.warning("storage cannot be reached; what was handed over waits")
-                await wait_at_most(woken, POLL)
+                await woken.wait_at_most(POLL)
 
     async def once(self) -> None:
         """Raises ServerDraining, Unavailable."""

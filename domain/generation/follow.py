@@ -17,7 +17,7 @@ from domain.generation.log import (
     TokenLog,
     Want,
 )
-from domain.generation.wakes import Wakes, wait_at_most
+from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.message import Message
 from domain.user import Viewer
@@ -132,7 +132,7 @@ class Followers:
                 if found.ended and cursor >= found.last_seq:
                     return
                 if cursor >= found.last_seq:
-                    await wait_at_most(woken, POLL)
+                    await woken.wait_at_most(POLL)
 
     async def page(self, viewer: Viewer, run: Generation, after: int, limit: int) -> LogPage | None:
         """For pollers: the same log by the same cursor. Raises BadCursor."""

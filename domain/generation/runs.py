@@ -18,7 +18,7 @@ from domain.generation.entity import Ending, FinishReason, Generation, Generatio
 from domain.generation.log import Claimed, Line, Stopping, StopRequest, TokenLog, read_all, reasoning_of, text_of
 from domain.generation.prepare import Order, Preparation
 from domain.generation.run import Run, RunPolicy
-from domain.generation.wakes import Wakes, wait_at_most
+from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.model import Model, ModelKey, Models, Usage, UsageSource
 from domain.user import Viewer
@@ -189,7 +189,7 @@ class Runs:
                     logger.warning("storage cannot be reached; upkeep of runs waits")
                 except Exception:  # the outermost owner of this task: the next period tries again
                     logger.exception("upkeep of runs failed")
-                await wait_at_most(woken, period)
+                await woken.wait_at_most(period)
 
     async def _renew_and_sweep(self) -> None:
         """In this order: after an outage nobody's own live runs look abandoned."""

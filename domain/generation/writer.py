@@ -25,7 +25,7 @@ from domain.generation.log import (
     TokenLog,
     Want,
 )
-from domain.generation.pace import pause_seconds
+from domain.generation.pace import Pace
 from domain.generation.wakes import Wakes
 from domain.text import units
 from domain.world import GenerationId
@@ -60,8 +60,7 @@ class RunLog:
         await self._room.wait()
         self._gather(NewText(text, self.reasoning_end if reasoning else self.text_end, reasoning, tokens))
         self._announce()
-        if pause := self._writer.pause():
-            await asyncio.sleep(pause)
+        await self._writer.pause()
 
     def note(self, *entries: NewStart | NewNotice) -> None:
         """What is no text; in its place between the texts."""
@@ -152,6 +151,7 @@ class LogWriter:
         self._runs: dict[GenerationId, RunLog] = {}
         self._waiting: dict[GenerationId, None] = {}
         self._gathered = asyncio.Event()
+        self._pace = Pace()
 
     def open(self, generation: Generation, on_change: Callable[[], None]) -> RunLog:
         """`on_change` is called when the run is lost, cannot be stored, or is asked to stop."""
@@ -171,9 +171,9 @@ class LogWriter:
         self._waiting[generation_id] = None
         self._gathered.set()
 
-    def pause(self) -> float:
-        """Seconds that a run waits from now on, before it takes more from its model."""
-        return pause_seconds(asyncio.get_running_loop().time(), len(self._runs))
+    async def pause(self) -> None:
+        """Until a run that has written something takes more from its model."""
+        await self._pace.pause(len(self._runs))
 
     async def run(self) -> None:
         while True:

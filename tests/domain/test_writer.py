@@ -1,9 +1,7 @@
 import asyncio
 
-import pytest
-
 from domain.generation.log import NewText
-from domain.generation.pace import RUNS_WITH_FULL_SPACING, RUNS_WITHOUT_SPACING, pause_seconds
+from domain.generation.pace import RUNS_WITH_FULL_SPACING
 from domain.generation.wakes import Wakes
 from domain.generation.writer import MOST_GATHERED_UNITS, LogWriter
 from tests.domain.fakes import FakeLog, a_generation
@@ -83,17 +81,6 @@ async def test_in_a_crowd_a_run_takes_no_more_before_what_it_wrote_is_on_its_way
         await crowd[0].write(word)
     await crowd[0].flush()
     assert log.text(crowd[0].generation_id) == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("live_runs", "seconds"),
-    [(0, 0), (RUNS_WITHOUT_SPACING, 0), (29, 0.03), (RUNS_WITH_FULL_SPACING, 0.05), (500, 0.05)],
-)
-@pytest.mark.parametrize("late", [-0.0004, 0, 0.002])
-def test_the_pause_grows_with_the_crowd_and_ends_at_a_step(live_runs: int, seconds: float, late: float) -> None:
-    began = 12345.67 + late
-    pause = pause_seconds(began, live_runs)
-    assert pause == 0 if seconds == 0 else began + pause == pytest.approx(12345.67 + seconds)
 
 
 async def test_what_is_written_while_an_append_is_tried_again_is_not_forgotten(stage: Stage, log: FakeLog) -> None:

@@ -4,7 +4,7 @@
 
 import argparse
 from asyncio import Runner
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from statistics import median
 
@@ -18,6 +18,7 @@ from tests.load.systems import System, Systems, running_systems
 
 CONCURRENT, REPLIES_EACH = 5, 6
 STREAMS = (20, 50, 100, 200)
+PARTS = ("first", "loads", "idle")
 IDLE = 1_000
 # Beyond what it can do, a server only falls behind, and takes the longer.
 HOPELESS_MS = 2_000
@@ -35,13 +36,16 @@ class Measured:
     idle_kb: dict[str, list[float]] = field(default_factory=dict)
 
 
-async def measure(rounds: int) -> Measured:
+async def measure(rounds: int, parts: Collection[str], streams: Sequence[int]) -> Measured:
     measured = Measured()
     for _ in range(rounds):
-        await _measure_idle(measured)
+        if "idle" in parts:
+            await _measure_idle(measured)
         async with running_systems() as systems, opened_session() as session:
-            await _measure_first_words(session, systems, measured)
-            await _measure_loads(session, systems, measured)
+            if "first" in parts:
+                await _measure_first_words(session, systems, measured)
+            if "loads" in parts:
+                await _measure_loads(session, systems, measured, streams)
     return measured
 
 
@@ -65,8 +69,10 @@ async def _measure_first_words(session: aiohttp.ClientSession, systems: Systems,
             measured.heard.setdefault(system.name, []).extend(heard)
 
 
-async def _measure_loads(session: aiohttp.ClientSession, systems: Systems, measured: Measured) -> None:
-    for streams in STREAMS:
+async def _measure_loads(
+    session: aiohttp.ClientSession, systems: Systems, measured: Measured, loads: Sequence[int]
+) -> None:
+    for streams in loads:
         for system in systems.both:
             if not _is_hopeless(measured, system, streams):
                 found = await load(session, system, systems.model, streams)
@@ -79,8 +85,10 @@ def _is_hopeless(measured: Measured, system: System, streams: int) -> bool:
     return any(each.worst_ms > HOPELESS_MS for each in lighter)
 
 
-def report(measured: Measured) -> str:
-    return "\n\n".join([_goals(measured), _first_words(measured), _loads(measured), _idle(measured)])
+def report(measured: Measured, parts: Collection[str]) -> str:
+    tables = {"first": _first_words, "loads": _loads, "idle": _idle}
+    chosen = [table for part, table in tables.items() if part in parts]
+    return "\n\n".join(table(measured) for table in ([_goals] if len(chosen) == len(tables) else []) + chosen)
 
 
 def _goals(measured: Measured) -> str:
@@ -142,7 +150,7 @@ def _loads(measured: Measured) -> str:
         "p99 straight, ms",
         "words per frame",
     )
-    return _table(heads, [row for streams in STREAMS for row in _load_rows(measured, streams)])
+    return _table(heads, [row for streams in _tried(measured) for row in _load_rows(measured, streams)])
 
 
 def _load_rows(measured: Measured, streams: int) -> Iterable[tuple[str, ...]]:
@@ -173,11 +181,15 @@ def _idle(measured: Measured) -> str:
 
 
 def _medians(measured: Measured, name: str) -> list[Load]:
-    return [_median(name, streams, measured) for streams in STREAMS if _found(name, streams, measured)]
+    return [_median(name, streams, measured) for streams in _tried(measured) if _found(name, streams, measured)]
+
+
+def _tried(measured: Measured) -> list[int]:
+    return sorted({each.streams for found in measured.loads.values() for each in found})
 
 
 def _found(name: str, streams: int, measured: Measured) -> list[Load]:
-    return [each for each in measured.loads[name] if each.streams == streams]
+    return [each for each in measured.loads.get(name, ()) if each.streams == streams]
 
 
 def _median(name: str, streams: int, measured: Measured) -> Load:
@@ -213,9 +225,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--write", action="store_true", help="into BENCHMARKS.md")
     arguments.add_argument("--rounds", type=int, default=3, help="each about three minutes; the tables show medians")
+    arguments.add_argument("--only", action="append", choices=PARTS, help="this part; may be given several times")
+    arguments.add_argument("--streams", type=int, action="append", help="so many at once; may be given several times")
     given = arguments.parse_args()
+    if given.write and (given.only or given.streams):
+        arguments.error("--write needs all parts")
+    parts = given.only or PARTS
     with Runner(loop_factory=uvloop.new_event_loop) as runner:
-        tables = report(runner.run(measure(given.rounds)))
+        tables = report(runner.run(measure(given.rounds, parts, given.streams or STREAMS)), parts)
     print(tables)
     if given.write:
         write(tables)
