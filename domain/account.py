@@ -1,14 +1,15 @@
-"""Accounts as their administrators see them: found, banned, signed out."""
+"""Accounts as their administrators see them: found, given roles and plans, banned, signed out."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from domain.errors import NotFound
+from domain.errors import InputProblem, InputRule, InvalidInput, NotFound
 from domain.page import Page, PageArgs
+from domain.plan import Plans
 from domain.text import storable
-from domain.user import ApiKey, Ban, User, UserStore
-from domain.world import ApiKeyId, UserId, World
+from domain.user import ApiKey, Ban, Role, User, UserStore, Viewer, require_admin
+from domain.world import ApiKeyId, PlanKey, UserId, World
 
 
 class AccountStore(Protocol):
@@ -21,25 +22,66 @@ class AccountStore(Protocol):
     async def end_credentials(self, user_id: UserId, at: datetime) -> User | None:
         """Revokes every key, and refuses every token that was signed before. None: there is no such user."""
 
+    async def set_role(self, user_id: UserId, role: Role) -> User | None:
+        """Raises LastAdmin, exact under any race. None: there is no such user."""
+
+    async def set_plan(self, user_id: UserId, plan: PlanKey) -> User | None:
+        """None: there is no such user."""
+
     async def revoke_key(self, key_id: ApiKeyId, at: datetime) -> bool:
         """False: there is no such live key."""
 
 
+class LastAdmin(Exception):
+    """Without this one nobody would be left who could name another."""
+
+
 class Accounts:
-    """For the command line, whose user has the database anyway.
+    """What takes no viewer is for the command line, whose user has the database anyway.
 
     `changed` is told of whom something was changed: what a process remembers of credentials is to be forgotten.
     """
 
     def __init__(
-        self, store: AccountStore, users: UserStore, world: World, changed: Callable[[UserId], None] = lambda _: None
+        self,
+        store: AccountStore,
+        users: UserStore,
+        world: World,
+        plans: Plans,
+        changed: Callable[[UserId], None] = lambda _: None,
     ) -> None:
-        self._store, self._users, self._world, self._changed = store, users, world, changed
+        self._store, self._users, self._world = store, users, world
+        self._plans, self._changed = plans, changed
 
     async def found(self, query: str | None, page: PageArgs) -> Page[User]:
         if query is not None and not storable(query):
             return Page((), has_next_page=False, has_previous_page=False)
         return await self._store.listed(query or None, page)
+
+    async def listed(self, viewer: Viewer, query: str | None, page: PageArgs) -> Page[User]:
+        """Raises NotAllowed."""
+        require_admin(viewer)
+        return await self.found(query, page)
+
+    async def set_role(self, viewer: Viewer, user_id: UserId | None, role: Role) -> User:
+        """Raises NotAllowed, NotFound, InvalidInput."""
+        require_admin(viewer)
+        try:
+            return self._told(await self._store.set_role(user_id, role) if user_id else None)
+        except LastAdmin:
+            words = "This is the last admin: name another one first."
+            raise InvalidInput([InputProblem(InputRule.WRONG_ROLE, ("role",), words)]) from None
+
+    async def set_plan(self, viewer: Viewer, user_id: UserId | None, key: PlanKey) -> User:
+        """Raises NotAllowed, NotFound, InvalidInput."""
+        require_admin(viewer)
+        user, plan = _there(await self._users.user(user_id) if user_id else None), self._plans.find(key)
+        if plan is None:
+            raise InvalidInput([InputProblem(InputRule.UNKNOWN_VALUE, ("plan",), "No plan has this key.")])
+        if user.role not in plan.roles:
+            words = f"A user of the role {user.role.value} cannot have this plan."
+            raise InvalidInput([InputProblem(InputRule.WRONG_ROLE, ("plan",), words)])
+        return self._told(await self._store.set_plan(user.id, key))
 
     async def ban(self, user_id: UserId, until: datetime | None) -> User:
         """Raises NotFound."""

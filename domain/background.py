@@ -1,7 +1,7 @@
 """Asking a model what nobody waits for: the cheapest that is up, and never in the way of a reply."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,14 +75,17 @@ class Answer:
 
 
 class BackgroundCalls:
-    def __init__(self, models: Models, calls: CallLog, wakes: Wakes, world: World, lines: Iterable[Line]) -> None:
+    def __init__(
+        self, models: Models, calls: CallLog, wakes: Wakes, world: World, lines: Callable[[], Iterable[Line]]
+    ) -> None:
         self._models, self._calls, self._wakes, self._world = models, calls, wakes, world
-        self._lines = [line for line in lines if line.capacity is not None]
+        self._lines = lines
 
     async def ask(self, job: Job, question: Question) -> Answer:
         """Raises NotNow (no model is up, or a reply needs its server), ModelFailure, TimeoutError, Unavailable."""
         model = await self._cheapest(question)
-        line = next((line for line in self._lines if model.key in line.models), None)
+        scarce = (line for line in self._lines() if line.capacity is not None)
+        line = next((line for line in scarce if model.key in line.models), None)
         call = self._call(job, question, model)
         if not await self._calls.begin(call, line):
             raise NotNow

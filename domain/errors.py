@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from domain.generation.entity import Generation
     from domain.message import Message
     from domain.model import Model
+    from domain.plan import Plan
     from domain.user import Role
 
 
@@ -122,10 +123,11 @@ class NotAllowed(Refusal):
         message: str,
         *,
         required_role: "Role | None" = None,
+        required_plan: "Plan | None" = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, retry_after=retry_after)
-        self.required_role = required_role
+        self.required_role, self.required_plan = required_role, required_plan
         self.retryable = retry_after is not None
 
 

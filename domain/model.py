@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import NewType, Protocol
 
-from domain.errors import ModelUnavailable, NotFound
+from domain.errors import ModelUnavailable
 
 ModelKey = NewType("ModelKey", str)
 
@@ -182,11 +182,15 @@ class ModelServers(Protocol):
 
 
 class Models:
-    """The catalogue: configured at start, first one is the default."""
+    """The catalogue: configured at start, changed by administrators; the first one is the default."""
 
     def __init__(self, models: Iterable[Model], servers: ModelServers) -> None:
         self._models = {model.key: model for model in models}
         self._servers = servers
+
+    def become(self, models: Iterable[Model]) -> None:
+        """What administrators have said since is in it."""
+        self._models = {model.key: model for model in models}
 
     def on_offer(self) -> list[Model]:
         return [model for model in self._models.values() if not model.retired]
@@ -202,22 +206,11 @@ class Models:
         """A model that old replies name: one that has left the configuration reads as retired."""
         return self._models.get(key) or _forgotten(key)
 
-    @property
-    def default(self) -> Model | None:
-        return next(iter(self.on_offer()), None)
-
     def server(self, model: Model) -> LanguageModel:
         return self._servers[model.provider]
 
     async def health(self, model: Model) -> ModelHealth:
         return ModelHealth.UNKNOWN if model.retired else await self.server(model).health()
-
-    def chosen(self, key: ModelKey | None) -> Model:
-        """By its key, else the default. Raises ModelUnavailable, NotFound."""
-        model = self.recorded(key) if key is not None else self.default
-        if model is None:
-            raise NotFound("input", "settings", "model")
-        return self.require_offered(model)
 
     def require_offered(self, model: Model) -> Model:
         """Raises ModelUnavailable."""

@@ -3,10 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
+from domain.account import LastAdmin
 from domain.errors import BadPage
 from domain.page import Page, PageArgs, page_of
-from domain.user import Ban, User
-from domain.world import ApiKeyId, UserId
+from domain.user import Ban, Role, User
+from domain.world import ApiKeyId, PlanKey, UserId
 from repositories.database import Database
 from repositories.user import USER_COLUMNS, to_user
 
@@ -24,6 +25,15 @@ UPDATE users u SET banned_at = $2, banned_until = $3 WHERE id = $1 RETURNING {US
 _REFUSE_TOKENS = f"UPDATE users u SET tokens_valid_from = $2 WHERE id = $1 RETURNING {USER_COLUMNS}"
 
 _REVOKE_KEYS = "UPDATE api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL"
+
+# The admins' rows are locked in one order: of two that are demoted at once one stays. Who is banned could name nobody.
+_LOCK_ADMINS = """
+SELECT id FROM users WHERE role = 'ADMIN' AND (banned_at IS NULL OR banned_until <= now()) ORDER BY id FOR NO KEY UPDATE
+"""
+
+_SET_ROLE = f"UPDATE users u SET role = $2 WHERE id = $1 RETURNING {USER_COLUMNS}"
+
+_SET_PLAN = f"UPDATE users u SET plan_key = $2 WHERE id = $1 RETURNING {USER_COLUMNS}"
 
 _REVOKE_KEY = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL"
 
@@ -44,6 +54,18 @@ class SqlAccounts:
         async with self._database.transaction() as session:
             row = await session.fetchrow(_REFUSE_TOKENS, user_id, at)
             await session.execute(_REVOKE_KEYS, user_id, at)
+        return to_user(row) if row is not None else None
+
+    async def set_role(self, user_id: UserId, role: Role) -> User | None:
+        async with self._database.transaction() as session:
+            admins = [row["id"] for row in await session.fetch(_LOCK_ADMINS)]
+            if admins == [user_id] and role is not Role.ADMIN:
+                raise LastAdmin
+            row = await session.fetchrow(_SET_ROLE, user_id, role.value)
+        return to_user(row) if row is not None else None
+
+    async def set_plan(self, user_id: UserId, plan: PlanKey) -> User | None:
+        row = await self._database.fetchrow(_SET_PLAN, user_id, plan)
         return to_user(row) if row is not None else None
 
     async def revoke_key(self, key_id: ApiKeyId, at: datetime) -> bool:

@@ -10,6 +10,7 @@ users ──< api_keys
 known_models: of the processes' configurations
 instructions: of the platform, a role, a model, a user or a conversation
 guest_days: by the digest of an address
+models: what admins say of them
 """
 
 from enum import IntEnum
@@ -86,6 +87,27 @@ class GuestDayRow(Model):
 
     class Meta:
         table = "guest_days"
+
+
+# What admins have said about models since; it wins over the file of GUS_MODELS. Prices: of a million tokens.
+class ModelRow(Model):
+    key = fields.CharField(max_length=100, primary_key=True)
+    provider = fields.TextField()
+    name_at_provider = fields.TextField()
+    display_name = fields.TextField()
+    context_window = fields.IntField()
+    max_output_tokens = fields.IntField(null=True)
+    capabilities = ArrayField("text")
+    input_price_nano = fields.BigIntField()
+    output_price_nano = fields.BigIntField()
+    fallbacks = ArrayField("text")
+    max_concurrency = fields.IntField(null=True)
+    retired = fields.BooleanField()
+    updated_at = fields.DatetimeField()
+    updated_by = fields.UUIDField()
+
+    class Meta:
+        table = "models"
 
 
 # Really keyed by (owner_id, key), as the migration says: never save or delete one by its instance.

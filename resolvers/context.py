@@ -5,6 +5,9 @@ from typing import TypeAlias, TypeVar
 
 import strawberry
 
+from domain.access import Access
+from domain.account import Accounts
+from domain.catalogue import Catalogue
 from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
@@ -19,6 +22,7 @@ from domain.guest import Guests
 from domain.instruction import Instructions
 from domain.message import Messages
 from domain.model import Models
+from domain.plan import Plans
 from domain.throttle import Call
 from domain.user import Users, Viewer
 from resolvers.loaders import Loaders
@@ -29,8 +33,12 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Services:
     users: Users
+    accounts: Accounts
     guests: Guests
     models: Models
+    catalogue: Catalogue
+    plans: Plans
+    access: Access
     conversations: Conversations
     changes: Changes
     forks: Forks

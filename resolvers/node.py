@@ -14,14 +14,15 @@ from domain.generation.entity import Generation
 from domain.instruction import Instruction
 from domain.message import Message
 from domain.model import Model, ModelKey
+from domain.plan import Plan
 from domain.user import ApiKey, User, Viewer
-from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId
+from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId, PlanKey, UserId
 from resolvers.context import Info
 
 MOST_NODES = 100
 NOBODYS = MessageId(UUID(int=0))
 
-Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model | Instruction
+Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model | Instruction | Plan
 
 
 def global_id(root: strawberry.Parent[Identified]) -> str:
@@ -69,6 +70,11 @@ def generation_id(global_id: str | None) -> GenerationId | None:
 def api_key_id(global_id: str | None) -> ApiKeyId | None:
     found = uuid_of("ApiKey", global_id)
     return ApiKeyId(found) if found else None
+
+
+def user_id(global_id: str | None) -> UserId | None:
+    found = uuid_of("User", global_id)
+    return UserId(found) if found else None
 
 
 def named_conversation(global_id: str | None, *path: str) -> ConversationId | None:
@@ -127,6 +133,8 @@ async def _find(info: Info, gid: str) -> Identified | None:
             return await context.loaders.generation.load(generation) if generation else None
         case "Model":
             return context.services.models.find(ModelKey(raw))
+        case "Plan":
+            return context.services.plans.find(PlanKey(raw))
         case "User" | "Viewer":
             mine = uuid_of(kind, gid) == context.viewer.id
             return (context.viewer.user if kind == "User" else context.viewer) if mine else None

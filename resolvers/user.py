@@ -62,7 +62,7 @@ def removed_id(root: strawberry.Parent[ConversationRemoved]) -> str:
 
 
 def default_model(root: strawberry.Parent[Viewer], info: Info) -> Model | None:
-    return info.context.services.models.default
+    return info.context.services.access.default(root)
 
 
 def input_limits(root: strawberry.Parent[Viewer]) -> InputLimits:

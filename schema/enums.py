@@ -7,6 +7,7 @@ from enum import Enum
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from domain.access import ModelUnavailableReason
 from domain.conversation.actions import MessageAction
 from domain.conversation.commands import BusyPolicy, ForkScope
 from domain.conversation.entity import ConversationOrder, ConversationState, RequestedState, TitleSource
@@ -23,6 +24,7 @@ from domain.generation.log import TruncationReason
 from domain.instruction import InstructionScope
 from domain.message import MessageRole, MessageStatus
 from domain.model import ModelCapability, ModelHealth, UsageSource
+from domain.quota.limit import QuotaMetric, QuotaWindow
 from domain.user import Role
 from domain.window.policy import ContextStrategy
 
@@ -308,4 +310,29 @@ _describe(
         "CONVERSATIONS": "Conversations of one user.",
         "FORKED_MESSAGES": "Messages that one fork copies, and those that all of a user's forks hold.",
     },
+)
+_describe(
+    ModelUnavailableReason,
+    "Why a model is not there for the viewer.",
+    {
+        "ROLE": "No plan that the viewer may have includes it.",
+        "PLAN": "The viewer's plan does not include it: see `requiredPlan`.",
+        "DOWN": "Its server does not answer. A send is taken all the same, for its fallbacks and retries.",
+        "RETIRED": "It takes no sends any more.",
+    },
+)
+_describe(
+    QuotaMetric,
+    "What is limited.",
+    {
+        "MESSAGES": "Sends.",
+        "TOKENS": "Tokens of prompts and answers.",
+        "COST": "USD.",
+        "CONCURRENT_GENERATIONS": "Runs that have not ended.",
+    },
+)
+_describe(
+    QuotaWindow,
+    "Over which time, UTC.",
+    {"MINUTE": "A minute.", "HOUR": "An hour.", "DAY": "A day.", "MONTH": "A month.", "INSTANT": "At a time."},
 )

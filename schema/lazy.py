@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from schema.generation import Generation, GenerationEventPage, Notice
     from schema.message import Message
     from schema.model import Model
+    from schema.plan import Plan
 
 ConversationRef: TypeAlias = Annotated["Conversation", strawberry.lazy("schema.conversation")]
 FeedbackRef: TypeAlias = Annotated["Feedback", strawberry.lazy("schema.feedback")]
 MessageRef: TypeAlias = Annotated["Message", strawberry.lazy("schema.message")]
 GenerationRef: TypeAlias = Annotated["Generation", strawberry.lazy("schema.generation")]
 NoticeRef: TypeAlias = Annotated["Notice", strawberry.lazy("schema.generation")]
+PlanRef: TypeAlias = Annotated["Plan", strawberry.lazy("schema.plan")]
 ModelRef: TypeAlias = Annotated["Model", strawberry.lazy("schema.model")]
 EventPageRef: TypeAlias = Annotated["GenerationEventPage", strawberry.lazy("schema.generation")]

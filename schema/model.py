@@ -5,8 +5,10 @@ from decimal import Decimal
 import strawberry
 
 from domain import model as domain
+from domain.access import ModelUnavailableReason
 from resolvers import model as resolve
-from schema.lazy import ModelRef
+from resolvers import plan as resolve_plan
+from schema.lazy import ModelRef, PlanRef
 from schema.node import Node
 from schema.of import of
 
@@ -23,6 +25,17 @@ class Model(Node):
     )
     input_price_per_million: Decimal = strawberry.field(description="USD for a million prompt tokens.")
     output_price_per_million: Decimal = strawberry.field(description="USD for a million tokens of answer.")
+    available_to_viewer: bool = strawberry.field(
+        resolver=resolve_plan.available, description="The viewer may ask for it, and it would answer now."
+    )
+    unavailable_reason: ModelUnavailableReason | None = strawberry.field(
+        resolver=resolve_plan.unavailable_reason, description="Why not; null: it is available."
+    )
+    required_plan = strawberry.field(
+        resolver=resolve_plan.required_plan,
+        graphql_type=PlanRef | None,
+        description="A plan that would be enough, and that the viewer can get; null where none would do.",
+    )
     health: domain.ModelHealth = strawberry.field(resolver=resolve.health, description="How its server does now.")
     fallbacks = strawberry.field(
         resolver=resolve.fallbacks,

@@ -14,6 +14,7 @@ from schema.generation import Generation
 from schema.message import Message
 from schema.model import Model
 from schema.of import of
+from schema.plan import Plan
 
 
 @strawberry.interface(
@@ -57,6 +58,7 @@ class NotAllowed(Refusal):
     required_role: Role | None = strawberry.field(
         description="A role that would be enough, and that the viewer can get; null where none would do."
     )
+    required_plan: Plan | None = strawberry.field(description="A plan that would be enough, likewise.")
 
 
 @of(errors.LimitReached, name="LimitReached", description="A cap on stored things is reached.")

@@ -17,7 +17,7 @@ import resolvers.model as on_model
 import resolvers.node as on_node
 import resolvers.throttle as on_throttle
 import resolvers.user as on_user
-from schema.admin import Admin
+from schema.admin import Admin, SetUserPlanSuccess, SetUserRoleSuccess, UpsertModelSuccess
 from schema.conversation import (
     Conversation,
     CreateConversationSuccess,
@@ -97,6 +97,7 @@ SendMessageResult: TypeAlias = Annotated[
     SendMessageSuccess
     | InvalidInput
     | NotFound
+    | NotAllowed
     | ConversationBusy
     | ConversationClosed
     | StaleBranch
@@ -111,6 +112,7 @@ EditMessageResult: TypeAlias = Annotated[
     SendMessageSuccess
     | InvalidInput
     | NotFound
+    | NotAllowed
     | ConversationBusy
     | ConversationClosed
     | KeyReused
@@ -124,6 +126,7 @@ RegenerateReplyResult: TypeAlias = Annotated[
     SendMessageSuccess
     | InvalidInput
     | NotFound
+    | NotAllowed
     | ConversationBusy
     | ConversationClosed
     | KeyReused
@@ -137,6 +140,7 @@ ContinueReplyResult: TypeAlias = Annotated[
     SendMessageSuccess
     | InvalidInput
     | NotFound
+    | NotAllowed
     | ConversationBusy
     | ConversationClosed
     | NotContinuable
@@ -154,6 +158,18 @@ StopGenerationResult: TypeAlias = Annotated[
 CreateApiKeyResult: TypeAlias = Annotated[
     CreateApiKeySuccess | InvalidInput | NotAllowed | LimitReached | Banned,
     strawberry.union("CreateApiKeyResult", description="What createApiKey answers."),
+]
+SetUserRoleResult: TypeAlias = Annotated[
+    SetUserRoleSuccess | InvalidInput | NotFound | NotAllowed,
+    strawberry.union("SetUserRoleResult", description="What setUserRole answers."),
+]
+SetUserPlanResult: TypeAlias = Annotated[
+    SetUserPlanSuccess | InvalidInput | NotFound | NotAllowed,
+    strawberry.union("SetUserPlanResult", description="What setUserPlan answers."),
+]
+UpsertModelResult: TypeAlias = Annotated[
+    UpsertModelSuccess | InvalidInput | NotAllowed,
+    strawberry.union("UpsertModelResult", description="What upsertModel answers."),
 ]
 RevokeApiKeyResult: TypeAlias = Annotated[
     RevokeApiKeySuccess | NotFound | NotAllowed,
@@ -299,6 +315,21 @@ class Mutation:
         resolver=on_user.create_api_key,
         graphql_type=CreateApiKeyResult,
         description="Makes an API key. Not idempotent, by design: its secret is in this answer, once.",
+    )
+    set_user_role = strawberry.mutation(
+        resolver=on_admin.set_user_role,
+        graphql_type=SetUserRoleResult,
+        description="For admins. Effective everywhere within five seconds; the last admin stays one.",
+    )
+    set_user_plan = strawberry.mutation(
+        resolver=on_admin.set_user_plan,
+        graphql_type=SetUserPlanResult,
+        description="For admins. Effective everywhere within five seconds.",
+    )
+    upsert_model = strawberry.mutation(
+        resolver=on_admin.upsert_model,
+        graphql_type=UpsertModelResult,
+        description="For admins: adds a model, or says anew what it is. Effective everywhere within two seconds.",
     )
     revoke_api_key = strawberry.mutation(
         resolver=on_user.revoke_api_key,

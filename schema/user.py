@@ -8,17 +8,20 @@ from domain import user as domain
 from domain.conversation import rules
 from resolvers import conversation as resolve_conversation
 from resolvers import instruction as resolve_instruction
+from resolvers import plan as resolve_plan
 from resolvers import user as resolve
 from schema.lazy import ConversationRef, GenerationRef
 from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
+from schema.plan import Plan
 
 
 @of(domain.User, name="User", description="A person or a program. `node` finds oneself only.")
 class User(Node):
     display_name: str | None = strawberry.field(description="For people.")
     role: domain.Role = strawberry.field(description="What the user may do.")
+    plan = strawberry.field(resolver=resolve_plan.plan_of_user, graphql_type=Plan, description="What the user has.")
     created_at: datetime = strawberry.field(description="When the account was made.")
 
 
@@ -85,7 +88,7 @@ class Viewer(Node):
     default_model = strawberry.field(
         resolver=resolve.default_model,
         graphql_type=Model | None,
-        description="What a send without `settings.model` uses in a conversation without one; null: there is none.",
+        description="What a send without `settings.model` uses in a conversation without one; null: none is allowed.",
     )
 
 

@@ -12,8 +12,10 @@ import typer
 
 from domain.account import Accounts
 from domain.page import LARGEST_SIZE, PageArgs
+from domain.plan import Plans
 from domain.user import ApiKey, Role, User, Users
 from domain.world import ApiKeyId, RealWorld, UserId
+from server.plans_file import configured_plans
 from server.serve import opened_database, reachable
 from server.settings import load_settings
 
@@ -129,5 +131,5 @@ async def _opened() -> AsyncIterator[_Opened]:
         with reachable(url):
             async with open_database(url, 1) as database:
                 users = SqlUsers(database)
-                accounts = Accounts(SqlAccounts(database), users, world)
+                accounts = Accounts(SqlAccounts(database), users, world, Plans(configured_plans(settings)))
                 yield _Opened(Users(users, world, settings.secret_key), accounts)

@@ -10,14 +10,17 @@ from uuid import UUID
 
 import structlog
 
+from domain.access import Access
+from domain.account import Accounts
 from domain.background import BackgroundCalls
+from domain.catalogue import Catalogue
 from domain.conversation.changes import Changes
 from domain.conversation.continuing import Continuations
 from domain.conversation.events import ConversationFollowers, ViewerFollowers
 from domain.conversation.fork import Forks
 from domain.conversation.handover import Handovers
 from domain.conversation.once import Once
-from domain.conversation.plan import Plans
+from domain.conversation.plan import Plans as SendPlans
 from domain.conversation.preview import Previews
 from domain.conversation.send import Sends
 from domain.conversation.service import Conversations
@@ -39,12 +42,14 @@ from domain.instruction import Instructions
 from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
+from domain.plan import Plans
 from domain.user import Users
 from domain.window.summary import NoSummaries
 from domain.window.tokens import Tokens
 from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
 from providers.llama import PROVIDER
+from repositories.account import SqlAccounts
 from repositories.conversation.events import SqlEvents
 from repositories.conversation.store import SqlConversations
 from repositories.database import Database, QueryLogger, open_database
@@ -55,6 +60,7 @@ from repositories.guest import SqlGuests
 from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker
 from repositories.message.store import SqlMessages
+from repositories.model import SqlModels
 from repositories.notify import Notices
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
@@ -62,8 +68,9 @@ from repositories.window import SqlWindows
 from resolvers.context import Services
 from server.identity import opened_tokens
 from server.identity.own import OwnKeys
-from server.models_file import Catalogue
+from server.models_file import Catalogue as Configured
 from server.node import Worker
+from server.plans_file import configured_plans
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -86,7 +93,7 @@ class Gus:
 async def composed(
     settings: Settings,
     database_url: str,
-    catalogue: Catalogue,
+    catalogue: Configured,
     worker: Worker,
     *,
     query_logger: QueryLogger | None = None,
@@ -96,26 +103,31 @@ async def composed(
         database = await stack.enter_async_context(open_database(database_url, settings.database_pool, query_logger))
         servers = await stack.enter_async_context(ConfiguredServers(catalogue.servers))
         notices = Notices(settings.listen_url or database_url)
-        models, node = Models(catalogue.models, servers), _node(settings, worker, catalogue.models)
-        gus = await _assemble(stack, settings, database, notices, models, node)
+        gus = await _assemble(stack, settings, database, notices, catalogue, Models(catalogue.models, servers), worker)
         if settings.dev_key is not None:
             await gus.services.users.keep_development_key(DEVELOPER, settings.dev_key)
         yield gus
 
 
 async def _assemble(
-    stack: AsyncExitStack, settings: Settings, database: Database, notices: Notices, models: Models, node: Node
+    stack: AsyncExitStack,
+    settings: Settings,
+    database: Database,
+    notices: Notices,
+    configured: Configured,
+    models: Models,
+    worker: Worker,
 ) -> Gus:
-    world = RealWorld()
-    own_keys = OwnKeys(settings.secret_key, settings.previous_secret_key)
-    tokens = await stack.enter_async_context(opened_tokens(own_keys, settings.issuer))
+    world, node = RealWorld(), _node(settings, worker, configured.models)
+    plans = Plans(configured_plans(settings))
+    access = Access(models, plans)
+    people = await _people(stack, settings, database, world, plans)
     conversations, messages = SqlConversations(database, world), SqlMessages(database)
     generations, log, events = (
         SqlGenerations(database),
         SqlTokenLog(database, titles=settings.titles == "on"),
         SqlEvents(database),
     )
-    guests = Guests(SqlGuests(database), tokens, world, settings.secret_key, settings.guest_policy)
     wakes = Wakes(notices.tell)
     writer = LogWriter(log, wakes)
     reader = LogReader(log, writer)
@@ -125,9 +137,13 @@ async def _assemble(
     windows = Windows(stored_windows, counting, NoSummaries(), models)
     preparation = StoredPreparation(messages, models, instructions, windows, stored_windows)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
+    catalogue = _catalogue(
+        database, models, configured, wakes, world, lambda known: runs.reline(_lines(known, worker.host))
+    )
+    await catalogue.reread()
     followers = Followers(generations, messages, reader, wakes, world)
     wishes = Wishes(conversations, messages, generations, models)
-    plans = Plans(messages, wishes, models=models, instructions=instructions, windows=windows, world=world)
+    planned = SendPlans(messages, wishes, access=access, instructions=instructions, windows=windows, world=world)
     once = Once(conversations, messages, generations, runs, wakes)
     continuations = Continuations(
         conversations,
@@ -135,26 +151,25 @@ async def _assemble(
         generations,
         once,
         models=models,
+        access=access,
         instructions=instructions,
         runs=runs,
         windows=windows,
         world=world,
     )
     services = Services(
-        users=Users(
-            SqlUsers(database),
-            world,
-            settings.secret_key,
-            previous_secret_key=settings.previous_secret_key,
-            tokens=tokens,
-        ),
-        guests=guests,
+        users=people.users,
+        accounts=people.accounts,
+        guests=people.guests,
         models=models,
+        catalogue=catalogue,
+        plans=plans,
+        access=access,
         conversations=Conversations(conversations, models, runs, wakes, world),
         changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(conversations, plans, once, runs=runs, following=followers, world=world),
-        previews=Previews(conversations, plans, models, runs),
+        sends=Sends(conversations, planned, once, runs=runs, following=followers, world=world),
+        previews=Previews(conversations, planned, models, runs),
         continuations=continuations,
         conversation_followers=ConversationFollowers(events, wakes, world),
         viewer_followers=ViewerFollowers(events, wakes, world),
@@ -163,8 +178,8 @@ async def _assemble(
         feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
         instructions=instructions,
     )
-    upkeep = Upkeep(conversations, generations, events, guests, world, settings.retention)
-    calls = BackgroundCalls(models, SqlCalls(database), wakes, world, node.lines)
+    upkeep = Upkeep(conversations, generations, events, people.guests, world, settings.retention)
+    calls = BackgroundCalls(models, SqlCalls(database), wakes, world, lambda: runs.node.lines)
     jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
     handovers = Handovers(generations, continuations, models, wakes)
     work = (
@@ -174,11 +189,44 @@ async def _assemble(
         counting.run(),
         handovers.run(),
         jobs.run(),
+        catalogue.run(),
         notices.run(wakes.hear),
     )
     await stack.enter_async_context(_in_background(*work))
     await stack.enter_async_context(runs.serving())
     return Gus(services, runs, upkeep, database)
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    users: Users
+    accounts: Accounts
+    guests: Guests
+
+
+async def _people(
+    stack: AsyncExitStack, settings: Settings, database: Database, world: RealWorld, plans: Plans
+) -> _People:
+    store, secret, previous = SqlUsers(database), settings.secret_key, settings.previous_secret_key
+    tokens = await stack.enter_async_context(opened_tokens(OwnKeys(secret, previous), settings.issuer))
+    users = Users(store, world, secret, previous_secret_key=previous, tokens=tokens)
+    return _People(
+        users,
+        Accounts(SqlAccounts(database), store, world, plans, users.forget),
+        Guests(SqlGuests(database), tokens, world, secret, settings.guest_policy),
+    )
+
+
+def _catalogue(
+    database: Database,
+    models: Models,
+    configured: Configured,
+    wakes: Wakes,
+    world: RealWorld,
+    changed: Callable[[Iterable[Model]], None],
+) -> Catalogue:
+    servers = frozenset(server.name for server in configured.servers)
+    return Catalogue(SqlModels(database), models, configured.models, servers, wakes=wakes, world=world, changed=changed)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,23 +11,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from domain.model import Model, ModelCapability, ModelKey
 from providers.counting import Counting
 from providers.openai import ServerConfig
 from server.settings import BadSettings
+from server.tables_file import Key, Name, Table, read_tables
 
 HIGHEST_PRICE = Decimal(10_000)
 LARGEST_CONTEXT = 100_000_000
 MOST_FALLBACKS = 5
 MOST_CONCURRENCY = 100_000
-PLAINER = {
-    "extra_forbidden": "there is no such key",
-    "missing": "is missing",
-    "model_type": "must be a table",
-    "tuple_type": "must be a list; a list of tables is written with two brackets",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +35,13 @@ class Catalogue:
 
 def read_catalogue(file: Path, environ: Mapping[str, str] = os.environ) -> Catalogue:
     """Raises BadSettings with every problem, each with file, table and key."""
-    document = _document(file)
-    try:
-        tables = _Tables.model_validate(document)
-    except ValidationError as error:
-        raise BadSettings(f"{file}: {problem}" for problem in _table_problems(error, document)) from None
+    tables = read_tables(file, _Tables, setting="GUS_MODELS")
     if problems := [*_reference_problems(tables), *_secret_problems(tables, environ)]:
         raise BadSettings(f"{file}: {problem}" for problem in problems)
     return Catalogue(
         models=tuple(_to_model(table) for table in tables.models),
         servers=tuple(_to_server(table, environ) for table in tables.servers),
     )
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _checked_price(given: object) -> Decimal:
@@ -77,14 +63,12 @@ def _checked_seconds(given: object) -> timedelta:
     return timedelta(seconds=float(seconds))
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=re.compile(r"^\S(.*\S)?\Z"))]
-Key = Annotated[str, Field(max_length=100, pattern=re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"))]
 Seconds = Annotated[timedelta, BeforeValidator(_checked_seconds)]
 Price = Annotated[Decimal, BeforeValidator(_checked_price)]
 Capability = Literal["STREAMING", "JSON_SCHEMA", "CONTINUE", "REASONING"]
 
 
-class _ServerTable(_Table):
+class _ServerTable(Table):
     name: Key
     base_url: str
     kind: Literal["openai", "llama.cpp", "vllm"] = "openai"
@@ -102,7 +86,7 @@ class _ServerTable(_Table):
         return url.rstrip("/")
 
 
-class _ModelTable(_Table):
+class _ModelTable(Table):
     key: Key
     server: Key
     name: Name | None = None
@@ -123,45 +107,16 @@ class _ModelTable(_Table):
         return self
 
 
-class _Tables(_Table):
+class _Tables(Table):
     servers: Annotated[tuple[_ServerTable, ...], Field(strict=False)]
     models: Annotated[tuple[_ModelTable, ...], Field(strict=False)]
 
     @field_validator("servers", "models")
     @classmethod
-    def _not_empty(cls, tables: tuple[_Table, ...]) -> tuple[_Table, ...]:
+    def _not_empty(cls, tables: tuple[Table, ...]) -> tuple[Table, ...]:
         if not tables:
             raise ValueError("at least one is needed")
         return tables
-
-
-def _document(file: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-    except OSError as error:
-        raise BadSettings([f"GUS_MODELS: cannot read {file}: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ArithmeticError) as error:
-        raise BadSettings([f"{file}: is no TOML: {error}"]) from None
-
-
-def _table_problems(error: ValidationError, document: dict[str, object]) -> Iterable[str]:
-    for problem in error.errors(include_url=False, include_context=False):
-        table, *place = problem["loc"]
-        words = PLAINER.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-        keys = [str(part) for part in place[1:]]
-        yield ": ".join(
-            [_table_name(str(table), place[0] if place else None, document), *keys, words[:1].lower() + words[1:]]
-        )
-
-
-def _table_name(table: str, index: object, document: dict[str, object]) -> str:
-    """As `[[models]] 2 (llama-3)`: by number and by what the table calls itself."""
-    tables = document.get(table)
-    if not isinstance(index, int) or not isinstance(tables, list):
-        return f"[[{table}]]"
-    content = tables[index] if isinstance(tables[index], dict) else {}
-    name = content.get("key", content.get("name"))
-    return f"[[{table}]] {index + 1}" + (f" ({name})" if isinstance(name, str) else "")
 
 
 def _reference_problems(tables: _Tables) -> Iterable[str]:

@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         description="A TOML file with model servers and models, see `docker/models.toml`. "
         "Without it the embedded model starts. Required in production.",
     )
+    plans: Path | None = Field(
+        default=None,
+        description="A TOML file with plans: which models, features and limits users have, see `docker/plans.toml`. "
+        "Without it every model is for everybody, and only guests have limits.",
+    )
     secret_key: str = Field(
         default="",
         repr=False,
@@ -228,12 +233,12 @@ class Settings(BaseSettings):
     def grace(self) -> timedelta:
         return timedelta(seconds=self.grace_seconds)
 
-    @field_validator("data_dir", "models")
+    @field_validator("data_dir", "models", "plans")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator("models")
+    @field_validator("models", "plans")
     @classmethod
     def _a_file(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():

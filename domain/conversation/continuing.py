@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from domain.access import Access
 from domain.conversation.commands import ContinueReply
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.rules import check_output
@@ -53,13 +54,15 @@ class Continuations:
         once: Once,
         *,
         models: Models,
+        access: Access,
         instructions: Instructions,
         runs: Runs,
         windows: Windows,
         world: World,
     ) -> None:
         self._conversations, self._messages, self._generations = conversations, messages, generations
-        self._once, self._models, self._runs, self._world = once, models, runs, world
+        self._once, self._models, self._access = once, models, access
+        self._runs, self._world = runs, world
         self._instructions, self._windows = instructions, windows
 
     async def go_on(self, viewer: Viewer, command: ContinueReply) -> Sent:
@@ -91,6 +94,7 @@ class Continuations:
             raise NotFound("input", "reply")
         self._check(command, reply)
         before = await self._cut_short(viewer, reply)
+        self._access.require(viewer, self._models.recorded(before.model_key))
         model = self._able(reply, before)
         problems = Problems()
         check_output(problems, GenerationSettings(max_output_tokens=command.max_output_tokens), model, ())

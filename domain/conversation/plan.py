@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.access import Access
 from domain.conversation.commands import BusyPolicy, NewConversation, SendMessage
 from domain.conversation.entity import Conversation
 from domain.conversation.rules import check_output
@@ -14,7 +15,7 @@ from domain.generation.entity import Generation
 from domain.generation.window import Window, Windows
 from domain.instruction import Instructions
 from domain.message import MessageStore
-from domain.model import Model, Models
+from domain.model import Model
 from domain.problems import Problems
 from domain.user import Viewer
 from domain.world import MessageId, World
@@ -66,12 +67,12 @@ class Plans:
         messages: MessageStore,
         wishes: Wishes,
         *,
-        models: Models,
+        access: Access,
         instructions: Instructions,
         windows: Windows,
         world: World,
     ) -> None:
-        self._messages, self._wishes, self._models = messages, wishes, models
+        self._messages, self._wishes, self._access = messages, wishes, access
         self._instructions, self._windows, self._world = instructions, windows, world
 
     async def of(self, viewer: Viewer, command: Starting, beside: Beside | None) -> Plan:
@@ -82,7 +83,7 @@ class Plans:
     async def wish(self, viewer: Viewer, command: Starting) -> tuple[Wish, Model]:
         """Raises what can be known before the window is assembled."""
         wish = await self._wishes.of(viewer, command)
-        model = self._models.chosen(wish.settings.model)
+        model = self._access.chosen(viewer, wish.settings.model)
         problems = Problems()
         check_output(problems, command.settings, model, ("settings",))
         problems.refuse()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -107,6 +107,10 @@ class Runs:
         if self._tasks is not None:
             run = self._run(order)
             self._own(order.generation.id, run, self._tasks.create_task(run.play()))
+
+    def reline(self, lines: tuple[Line, ...]) -> None:
+        """The catalogue of models has changed."""
+        self.node = replace(self.node, lines=lines)
 
     def has_line(self, model: Model) -> bool:
         """Its server gives only so many answers at once: a run of it waits for its turn."""

@@ -3,7 +3,7 @@
 FIELDS = {
     "InvalidInput": "problems { rule path message limit }",
     "NotFound": "path",
-    "NotAllowed": "requiredRole",
+    "NotAllowed": "requiredRole requiredPlan { key }",
     "LimitReached": "resource active limit",
     "ConversationBusy": "activeGeneration { id reply { id } }",
     "ConversationClosed": "state",
@@ -26,7 +26,15 @@ def _refusals(*types: str) -> str:
     return "\n    ".join(["__typename", "... on Refusal { code message retryable retryAfter }", *fragments])
 
 
-_ANSWERED = ("InvalidInput", "NotFound", "ConversationBusy", "ConversationClosed", "KeyReused", "ContextTooLarge")
+_ANSWERED = (
+    "InvalidInput",
+    "NotFound",
+    "NotAllowed",
+    "ConversationBusy",
+    "ConversationClosed",
+    "KeyReused",
+    "ContextTooLarge",
+)
 STARTED = """
 ... on SendMessageSuccess {
       replayed
@@ -274,4 +282,37 @@ subscription {
     ... on ConversationRemoved { removedConversation }
   }
 }
+"""
+
+SET_ROLE = f"""
+mutation SetRole($user: ID!, $role: Role!) {{
+  setUserRole(user: $user, role: $role) {{
+    {_refusals("InvalidInput", "NotFound", "NotAllowed")}
+    ... on SetUserRoleSuccess {{ user {{ id role plan {{ key }} }} }}
+  }}
+}}
+"""
+
+SET_PLAN = f"""
+mutation SetPlan($user: ID!, $plan: String!) {{
+  setUserPlan(user: $user, plan: $plan) {{
+    {_refusals("InvalidInput", "NotFound", "NotAllowed")}
+    ... on SetUserPlanSuccess {{ user {{ id role plan {{ key }} }} }}
+  }}
+}}
+"""
+
+UPSERT_MODEL = f"""
+mutation UpsertModel($input: UpsertModelInput!) {{
+  upsertModel(input: $input) {{
+    {_refusals("InvalidInput", "NotAllowed")}
+    ... on UpsertModelSuccess {{
+      created
+      model {{
+        key provider displayName contextWindow maxOutputTokens capabilities inputPricePerMillion outputPricePerMillion
+        fallbacks {{ key }} retired
+      }}
+    }}
+  }}
+}}
 """

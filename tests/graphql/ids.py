@@ -10,7 +10,7 @@ UNKNOWN = {
     kind: encode(kind, _NOTHING)
     for kind in ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation", "Instruction")
 }
-UNKNOWN["Model"] = encode("Model", "none")
+UNKNOWN |= {kind: encode(kind, "none") for kind in ("Model", "Plan")}
 
 MALFORMED = (
     "",

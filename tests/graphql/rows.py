@@ -11,6 +11,7 @@ T = TypeVar("T")
 TABLES = (
     "users",
     "guest_days",
+    "models",
     "idempotency_keys",
     "conversations",
     "branches",

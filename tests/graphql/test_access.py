@@ -45,7 +45,9 @@ BANNED = {"__typename": "Banned", "code": "BANNED", "retryable": False, "retryAf
 
 @pytest.fixture
 def accounts(gus: Gus) -> Accounts:
-    return Accounts(SqlAccounts(gus.database), SqlUsers(gus.database), RealWorld(), gus.services.users.forget)
+    return Accounts(
+        SqlAccounts(gus.database), SqlUsers(gus.database), RealWorld(), gus.services.plans, gus.services.users.forget
+    )
 
 
 @pytest.fixture

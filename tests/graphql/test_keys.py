@@ -19,6 +19,7 @@ NOT_ALLOWED = {
     "retryable": False,
     "retryAfter": None,
     "requiredRole": None,
+    "requiredPlan": None,
 }
 
 

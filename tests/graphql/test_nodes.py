@@ -5,12 +5,12 @@ from tests.graphql.ids import MALFORMED, UNKNOWN
 
 NODES = "query($ids: [ID!]!) {nodes(ids: $ids) {__typename id}}"
 NODE = "query($id: ID!) {node(id: $id) {__typename id}}"
-KINDS = ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation", "Model")
+KINDS = ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation", "Model", "Plan")
 
 
 async def one_of_each(front_end: FrontEnd) -> dict[str, str]:
     sent = await front_end.said(script(words=1))
-    viewer = (await front_end.ask("{viewer {id user {id} apiKeys {id} defaultModel {id}}}"))["viewer"]
+    viewer = (await front_end.ask("{viewer {id user {id plan {id}} apiKeys {id} defaultModel {id}}}"))["viewer"]
     return {
         "Viewer": viewer["id"],
         "User": viewer["user"]["id"],
@@ -19,6 +19,7 @@ async def one_of_each(front_end: FrontEnd) -> dict[str, str]:
         "Message": sent["reply"]["id"],
         "Generation": sent["generation"]["id"],
         "Model": viewer["defaultModel"]["id"],
+        "Plan": viewer["user"]["plan"]["id"],
     }
 
 
@@ -32,10 +33,11 @@ async def test_every_id_is_found_again_as_what_it_is(ada: FrontEnd) -> None:
 
 async def test_what_is_unknown_malformed_or_not_yours_is_null(ada: FrontEnd, bob: FrontEnd) -> None:
     theirs = await one_of_each(bob)
-    models = theirs.pop("Model")
+    for_all = {kind: theirs.pop(kind) for kind in ("Model", "Plan")}
     for id in (*theirs.values(), *UNKNOWN.values(), *MALFORMED):
         assert await ada.ask(NODE, id=id) == {"node": None}, id
-    assert (await ada.ask(NODE, id=models))["node"] == {"__typename": "Model", "id": models}
+    for kind, id in for_all.items():
+        assert (await ada.ask(NODE, id=id))["node"] == {"__typename": kind, "id": id}
 
 
 async def test_nodes_answers_in_order_with_null_for_what_is_not_there_and_twice_for_what_is_asked_twice(

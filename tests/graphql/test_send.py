@@ -24,7 +24,7 @@ async def test_a_send_opens_a_conversation_in_one_transaction(ada: FrontEnd, gus
     assert (outlined(statements).count("BEGIN"), outlined(statements).count("COMMIT")) == (1, 1)
     expected = {"conversations": 1, "branches": 1, "messages": 2, "feedback": 0, "conversation_events": 4}
     run = {"generations": 1, "generation_events": 1}
-    before = {"idempotency_keys": 1, "users": 1, "api_keys": 1, "guest_days": 0, "instructions": 0}
+    before = {"idempotency_keys": 1, "users": 1, "api_keys": 1, "guest_days": 0, "models": 0, "instructions": 0}
     assert await counts(gus.database) == {**expected, **run, **before}
 
 
