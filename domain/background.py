@@ -58,20 +58,19 @@ class Answer:
     pieces: list[str] = field(default_factory=list)
     reasoning_pieces: int = 0
     reason: ModelFinishReason | None = None
-    reported: Usage | None = None
+    counted: Usage | None = None
     refused: bool = False
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
 
-    def usage(self, question: Question) -> Usage | None:
-        """As reported, else as counted: servers stream one token to a piece. None: nobody has worked on it."""
+    def count(self, question: Question) -> None:
+        """As reported, else by us: servers stream one token to a piece. It stays None when nobody has worked on it."""
         produced = len(self.pieces) + self.reasoning_pieces
-        if self.reported is not None or (self.refused and not produced):
-            return self.reported
-        source = UsageSource.PARTIAL if self.reason is None else UsageSource.ESTIMATED
-        return Usage(question.estimated_tokens, produced, source, reasoning_tokens=self.reasoning_pieces)
+        if self.counted is None and (produced or not self.refused):
+            source = UsageSource.PARTIAL if self.reason is None else UsageSource.ESTIMATED
+            self.counted = Usage(question.estimated_tokens, produced, source, reasoning_tokens=self.reasoning_pieces)
 
 
 class BackgroundCalls:
@@ -94,9 +93,13 @@ class BackgroundCalls:
             async with asyncio.timeout(LONGEST_CALL.total_seconds()):
                 await self._unless_needed(line, self._hear(question, answer))
         finally:
-            usage = answer.usage(question)
-            await self._calls.end(call, usage, model.cost(usage) if usage else None)
+            answer.count(question)
+            await self._calls.end(call, answer.counted, model.cost(answer.counted) if answer.counted else None)
         return answer
+
+    def most_tokens(self, output_tokens: int) -> int:
+        """What a question may hold at most for an answer of so many: some model takes it."""
+        return max((model.context_window for model in self._models.on_offer()), default=0) - output_tokens
 
     async def _cheapest(self, question: Question) -> Model:
         """Raises NotNow."""
@@ -169,6 +172,6 @@ def _take(answer: Answer, piece: Piece) -> None:
             answer.reasoning_pieces += 1
         case AnswerEnd(reason, reported):
             answer.reason = reason
-            answer.reported = reported_usage(reported) if reported else None
+            answer.counted = reported_usage(reported) if reported else None
         case _:
             assert_never(piece)

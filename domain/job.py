@@ -14,6 +14,7 @@ JOBS = UUID(int=3)
 
 class JobKind(Enum):
     TITLE = "title"
+    SUMMARY = "summary"
 
 
 @dataclass(frozen=True, slots=True)

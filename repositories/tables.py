@@ -354,3 +354,26 @@ class KnownModelRow(Model):
 
     class Meta:
         table = "known_models"
+
+
+# Of a path down to `covers_through`, which stands at (branch_id, depth): every path through it shares it. `refused`: it could
+# not stand in for the path, and has no text.
+class ContextSummaryRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    conversation: fields.ForeignKeyRelation[ConversationRow] = fields.ForeignKeyField(
+        "gus.ConversationRow", related_name="summaries", on_delete=fields.RESTRICT
+    )
+    covers_through = fields.UUIDField()
+    branch_id = fields.UUIDField()
+    depth = fields.IntField()
+    text = fields.TextField()
+    model_key = fields.TextField()
+    tokens = fields.IntField()
+    created_at = fields.DatetimeField()
+    supersedes = fields.UUIDField(null=True)
+    refused = fields.BooleanField(db_default=False)
+
+    class Meta:
+        table = "context_summaries"
+        constraints = (UniqueConstraint(fields=("covers_through",), name="context_summaries_place"),)
+        indexes = (Index(fields=("conversation_id", "depth"), name="context_summaries_of"),)

@@ -18,6 +18,7 @@ from domain.conversation.service import Conversations
 from domain.errors import Gone, NotAuthenticated
 from domain.feedback import Feedbacks
 from domain.generation.service import Generations
+from domain.generation.window import Windows
 from domain.guest import Guests
 from domain.instruction import Instructions
 from domain.message import Messages
@@ -51,6 +52,7 @@ class Services:
     generations: Generations
     feedback: Feedbacks
     instructions: Instructions
+    windows: Windows
 
 
 class Context:

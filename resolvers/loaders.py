@@ -10,11 +10,13 @@ from domain.conversation.service import Conversations
 from domain.feedback import Feedback, Feedbacks
 from domain.generation.entity import Generation
 from domain.generation.service import Generations
+from domain.generation.window import Windows
 from domain.instruction import Instruction, Instructions
 from domain.message import Family, Message, Messages
 from domain.page import Page, PageArgs
 from domain.user import ApiKey, User, Users, Viewer
-from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId, UserId
+from domain.window.summary import ContextSummary
+from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId, SummaryId, UserId
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -39,6 +41,9 @@ class Needed(Protocol):
     @property
     def instructions(self) -> Instructions: ...
 
+    @property
+    def windows(self) -> Windows: ...
+
 
 class Loaders:
     def __init__(self, services: Needed, viewer: Viewer) -> None:
@@ -60,6 +65,9 @@ class Loaders:
         )
         self.instruction: DataLoader[InstructionId, Instruction | None] = _loader(
             lambda ids: services.instructions.by_id(viewer, ids)
+        )
+        self.summary: DataLoader[SummaryId, ContextSummary | None] = _loader(
+            lambda ids: services.windows.summaries(viewer, ids)
         )
         self.leaf_below: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.leaves_below(viewer, ids))
         self.sibling: DataLoader[tuple[Family, int], Message | None] = _loader(

@@ -16,13 +16,23 @@ from domain.message import Message
 from domain.model import Model, ModelKey
 from domain.plan import Plan
 from domain.user import ApiKey, User, Viewer
-from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId, PlanKey, UserId
+from domain.window.summary import ContextSummary
+from domain.world import (
+    ApiKeyId,
+    ConversationId,
+    GenerationId,
+    InstructionId,
+    MessageId,
+    PlanKey,
+    SummaryId,
+    UserId,
+)
 from resolvers.context import Info
 
 MOST_NODES = 100
 NOBODYS = MessageId(UUID(int=0))
 
-Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model | Instruction | Plan
+Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model | Instruction | Plan | ContextSummary
 
 
 def global_id(root: strawberry.Parent[Identified]) -> str:
@@ -141,6 +151,9 @@ async def _find(info: Info, gid: str) -> Identified | None:
         case "Instruction":
             instruction = uuid_of(kind, gid)
             return await context.loaders.instruction.load(InstructionId(instruction)) if instruction else None
+        case "ContextSummary":
+            summary = uuid_of(kind, gid)
+            return await context.loaders.summary.load(SummaryId(summary)) if summary else None
         case "ApiKey":
             key = api_key_id(gid)
             return await context.loaders.api_key.load(key) if key else None

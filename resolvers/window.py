@@ -3,8 +3,10 @@
 import strawberry
 
 from domain.message import Message
+from domain.model import Model
 from domain.page import Page, PageArgs, page_args
 from domain.window.report import ContextReport
+from domain.window.summary import ContextSummary
 from resolvers.context import Info, there
 from resolvers.paging import After, Before, First, Last
 
@@ -29,6 +31,18 @@ async def excluded(
     before: Before = None,
 ) -> Page[Message]:
     return await _of_path(root, info, page_args(first, after, last, before), 0, root.from_depth - 1)
+
+
+async def summary(root: strawberry.Parent[ContextReport], info: Info) -> ContextSummary | None:
+    return await info.context.loaders.summary.load(root.summary_id) if root.summary_id else None
+
+
+async def covers_through(root: strawberry.Parent[ContextSummary], info: Info) -> Message:
+    return there(await info.context.loaders.message.load(root.covers_through))
+
+
+def model_of_summary(root: strawberry.Parent[ContextSummary], info: Info) -> Model:
+    return info.context.services.models.recorded(root.model_key)
 
 
 async def _of_path(

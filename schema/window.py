@@ -1,14 +1,38 @@
 """What a model was given."""
 
+from datetime import datetime
+
 import strawberry
 
 from domain.window import policy
 from domain.window import report as domain
+from domain.window import summary as summaries
 from resolvers import window as resolve
 from schema.instruction import InstructionRef
-from schema.lazy import MessageRef
-from schema.node import Connection
+from schema.lazy import MessageRef, ModelRef
+from schema.node import Connection, Node
 from schema.of import of
+
+
+@of(
+    summaries.ContextSummary,
+    name="ContextSummary",
+    description="Stands in for the oldest turns of a path, in every branch below what it covers. Made by a model, in the background.",
+)
+class ContextSummary(Node):
+    text: str = strawberry.field(description="What the model is told instead of them.")
+    covers_through = strawberry.field(
+        resolver=resolve.covers_through,
+        graphql_type=MessageRef,
+        description="The last message that it covers; it covers all that stands above it too.",
+    )
+    model = strawberry.field(
+        resolver=resolve.model_of_summary,
+        graphql_type=ModelRef,
+        description="Who has written it: the cheapest that was up.",
+    )
+    tokens: int = strawberry.field(description="Of its text, as counted by who wrote it.")
+    created_at: datetime = strawberry.field(description="When it was written; it never changes.")
 
 
 @of(
@@ -33,6 +57,11 @@ class ContextReport:
     )
     included_count: int = strawberry.field(description="How many.")
     excluded_count: int = strawberry.field(description="How many of the path, its oldest, were left out.")
+    summary = strawberry.field(
+        resolver=resolve.summary,
+        graphql_type=ContextSummary | None,
+        description="What stood in for turns that were left out, with strategy SUMMARIZE; null: nothing did.",
+    )
     estimated_input_tokens: int = strawberry.field(description="Our count, taken before it was sent.")
     provider_input_tokens: int | None = strawberry.field(
         description="The model server's count; null until it ends, and when it tells none."

@@ -43,8 +43,8 @@ from domain.job import JobKind
 from domain.message import Messages
 from domain.model import Model, Models
 from domain.plan import Plans
+from domain.summary import Summarizing
 from domain.user import Users
-from domain.window.summary import NoSummaries
 from domain.window.tokens import Tokens
 from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
@@ -62,6 +62,7 @@ from repositories.job.worker import JobWorker
 from repositories.message.store import SqlMessages
 from repositories.model import SqlModels
 from repositories.notify import Notices
+from repositories.summary import SqlSummaries
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
 from repositories.window import SqlWindows
@@ -134,7 +135,8 @@ async def _assemble(
     instructions = Instructions(SqlInstructions(database, world), models)
     stored_windows = SqlWindows(database)
     counting = Tokens(models, stored_windows, world)
-    windows = Windows(stored_windows, counting, NoSummaries(), models)
+    summaries = SqlSummaries(database)
+    windows = Windows(stored_windows, counting, summaries, models)
     preparation = StoredPreparation(messages, models, instructions, windows, stored_windows)
     runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
     catalogue = _catalogue(
@@ -177,10 +179,15 @@ async def _assemble(
         generations=Generations(generations, log, followers, runs, preparation, messages),
         feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
         instructions=instructions,
+        windows=windows,
     )
     upkeep = Upkeep(conversations, generations, events, people.guests, world, settings.retention)
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, lambda: runs.node.lines)
-    jobs = JobWorker(database, wakes, {JobKind.TITLE: Titles(conversations, messages, calls, wakes).make})
+    handlers = {
+        JobKind.TITLE: Titles(conversations, messages, calls, wakes).make,
+        JobKind.SUMMARY: Summarizing(summaries, messages, calls, world).make,
+    }
+    jobs = JobWorker(database, wakes, handlers)
     handovers = Handovers(generations, continuations, models, wakes)
     work = (
         writer.run(),

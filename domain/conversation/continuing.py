@@ -192,12 +192,13 @@ class Continuations:
         grown = await self._grow(tree, plan, replace(draft, status=run.status.of_reply()), run)
         [reply] = grown.messages
         sent = Sent(grown.conversation, plan.asked, reply, run, replayed=False)
+        left_job = plan.window.sums_up is not None
         if run.status is GenerationStatus.QUEUED:
-            return Written(sent, None)
-        return Written(sent, Order(run, plan.model, plan.window.request, kept=plan.kept))
+            return Written(sent, None, left_job)
+        return Written(sent, Order(run, plan.model, plan.window.request, kept=plan.kept), left_job)
 
     async def _grow(self, tree: Tree, plan: Plan, draft: Draft, run: Generation) -> Grown:
-        begun = NewRun(run, self._runs.node.id, self._runs.node.lease)
+        begun = NewRun(run, self._runs.node.id, self._runs.node.lease, plan.window.sums_up)
         if plan.in_place:
             return await tree.reopen(plan.reply, begun)
         return await tree.grow([draft], plan.asked, begun)

@@ -16,6 +16,7 @@ from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.generation.wakes import Wakes
 from domain.generation.window import Window
+from domain.job import JOBS
 from domain.message import Message, MessageStore
 from domain.model import Model
 from domain.text import units
@@ -46,10 +47,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`order` None: the run is queued."""
+    """`order` None: the run is queued. `left_job`: there is a job to do."""
 
     sent: Sent
     order: Order | None
+    left_job: bool = False
 
 
 class Once:
@@ -82,6 +84,9 @@ class Once:
     async def _start(self, writing: Coroutine[None, None, Written]) -> Written:
         written = await writing
         self._wakes.wake([written.sent.conversation.id, written.sent.conversation.owner_id])
+        if written.left_job:
+            # Here only: one process is enough to do it, and the others look now and then.
+            self._wakes.hear([JOBS])
         if written.order is not None:
             self._runs.start(written.order)
         else:

@@ -114,15 +114,15 @@ class Sends:
             # A reply in it has ended since it was read, and says more now.
             raise Moved
         reply = replace(reply, status=run.status.of_reply())
-        node = self._runs.node
+        node, left_job = self._runs.node, plan.window.sums_up is not None
         drafts = [said, reply] if said else [reply]
-        grown = await tree.grow(drafts, standing.message, NewRun(run, node.id, node.lease))
+        grown = await tree.grow(drafts, standing.message, NewRun(run, node.id, node.lease, plan.window.sums_up))
         asked = grown.messages[0] if said else standing.message
         assert asked is not None, "a reply answers something"
         sent = Sent(grown.conversation, asked, grown.messages[-1], run, replayed=False)
         if run.status is GenerationStatus.QUEUED:
-            return Written(sent, None)
-        return Written(sent, Order(run, plan.model, plan.window.request))
+            return Written(sent, None, left_job)
+        return Written(sent, Order(run, plan.model, plan.window.request), left_job)
 
     def _said(self, plan: Plan) -> Draft | None:
         """What the user says; None: it stands there already."""

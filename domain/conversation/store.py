@@ -55,11 +55,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A RUNNING one is leased by `node`, and GenerationStarted is seq 1 of its log; the log of a QUEUED one is empty."""
+    """A RUNNING one is leased by `node`, and GenerationStarted is seq 1 of its log; the log of a QUEUED one is empty.
+
+    `sums_up`: the path down to that message is summed up, in the background.
+    """
 
     generation: Generation
     node: NodeId
     lease: timedelta
+    sums_up: MessageId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ from domain.errors import ContextTooLarge
 from domain.generation.entity import GenerationSettings, Notice, NoticeCode
 from domain.instruction import Layer, system_turns
 from domain.model import Model, ModelRequest, Models, TokenCount, Turn
+from domain.user import Viewer
 from domain.window.choice import Chosen, ReadPath, is_nearly_full, slid, summarized, summary_cost
 from domain.window.past import Past, PastStore
 from domain.window.policy import USUAL, ContextPolicy, ContextStrategy
 from domain.window.report import ContextReport
 from domain.window.scale import AROUND_PROMPT, AROUND_TURN, Scale, weight
-from domain.window.summary import Summaries, Uncovered
+from domain.window.summary import ContextSummary, Summaries, Uncovered
 from domain.window.tokens import Counts, Tokens
 from domain.window.turns import prompt_turns
-from domain.world import ConversationId, MessageId, UserId
+from domain.world import ConversationId, MessageId, SummaryId, UserId
 
 CHUNK = 50
 LARGEST_CHUNK = 2000
@@ -51,6 +52,11 @@ class Window:
     def output_tokens(self) -> int:
         return self.request.max_output_tokens
 
+    @property
+    def sums_up(self) -> MessageId | None:
+        """A summary of the path down to that message is wanted."""
+        return self.uncovered.through if self.uncovered else None
+
     def answering(self, asked: MessageId) -> ContextReport:
         return replace(self.report, leaf=asked)
 
@@ -67,6 +73,9 @@ class Windows:
 
     async def policy(self, conversation_id: ConversationId) -> ContextPolicy:
         return await self._pasts.policy(conversation_id)
+
+    async def summaries(self, viewer: Viewer, ids: Sequence[SummaryId]) -> dict[SummaryId, ContextSummary]:
+        return await self._summaries.by_id(viewer.id, ids)
 
     async def assemble(
         self,
@@ -118,7 +127,7 @@ class Windows:
         self, owner: UserId, leaf: MessageId | None, strategy: ContextStrategy, path: ReadPath, scale: Scale, room: int
     ) -> Chosen:
         if strategy is ContextStrategy.SUMMARIZE and leaf is not None and is_nearly_full(path, room):
-            return summarized(path, await self._summaries.newest(owner, leaf), scale, room)
+            return summarized(path, await self._summaries.standing(owner, leaf), scale, room)
         return slid(path, room)
 
     def _window(

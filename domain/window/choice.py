@@ -1,12 +1,12 @@
 """What of the path a window holds, and what a summary has to stand in for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.message import MessageRole
 from domain.window.cut import kept, whole_turns
 from domain.window.past import Past
 from domain.window.scale import Scale
-from domain.window.summary import ContextSummary, Uncovered
+from domain.window.summary import ContextSummary, Standing, Uncovered
 from domain.window.turns import summary_text
 
 # A summary takes a while to be made: it is asked for before anything falls out.
@@ -44,28 +44,38 @@ def slid(path: ReadPath, room: int) -> Chosen:
     return Chosen(kept(path.messages, path.costs, room, whole=path.whole))
 
 
-def summarized(path: ReadPath, summary: ContextSummary | None, scale: Scale, room: int) -> Chosen:
+def summarized(path: ReadPath, standing: Standing, scale: Scale, room: int) -> Chosen:
     """All of the path if it fits; else what the summary leaves, if that fits; else as without one, and it is out of date."""
-    soon = kept(path.messages, path.costs, room * NEARLY_FULL_PERCENT // 100, whole=path.whole)
-    if path.whole and sum(path.costs) <= room:
-        return Chosen(len(path.messages), uncovered=_uncovered(path, soon, summary))
+    summary = standing.summary
     if summary and summary_cost(summary, scale) * 2 > room:
         summary = None
-    room -= summary_cost(summary, scale)
-    below = path.to_depth - summary.depth - 1 if summary else 0
-    rest = whole_turns(path.messages, min(below, len(path.messages)))
-    if summary and rest == below and sum(path.costs[:rest]) <= room:
-        return Chosen(rest, summary, _uncovered(path, soon, summary))
-    count = kept(path.messages, path.costs, room, whole=path.whole)
-    return Chosen(count, summary, _uncovered(path, count, summary))
+    left = room - summary_cost(summary, scale)
+    below = path.to_depth - summary.depth - 1 if summary else path.to_depth
+    # A summary that begins its rest with a reply, or further up than was read, leaves a gap.
+    covers = below <= len(path.messages) and whole_turns(path.messages, below) == below
+    rest = sum(path.costs[:below])
+    if path.whole and sum(path.costs) <= room:
+        chosen = Chosen(len(path.messages))
+    elif summary and covers and rest <= left:
+        chosen = Chosen(below, summary)
+    else:
+        chosen = Chosen(kept(path.messages, path.costs, left, whole=path.whole), summary)
+    if covers and rest * 100 <= left * NEARLY_FULL_PERCENT:
+        return chosen
+    return replace(chosen, uncovered=_uncovered(path, _soon(path, left), standing))
 
 
-def _uncovered(path: ReadPath, count: int, summary: ContextSummary | None) -> Uncovered | None:
-    """What is above the newest `count`, unless the summary covers it."""
+def _soon(path: ReadPath, room: int) -> int:
+    """What stays when the room is nearly full: that much a summary that is asked for now is to leave."""
+    return kept(path.messages, path.costs, room * NEARLY_FULL_PERCENT // 100, whole=path.whole)
+
+
+def _uncovered(path: ReadPath, count: int, standing: Standing) -> Uncovered | None:
+    """What is above the newest `count`, where a summary of it is wanted."""
     if count >= len(path.messages):
         return None
     newest = path.messages[count]
-    return Uncovered(newest.id, newest.depth) if summary is None or summary.depth < newest.depth else None
+    return Uncovered(newest.id, newest.depth) if standing.wants(newest.depth) else None
 
 
 def summary_cost(summary: ContextSummary | None, scale: Scale) -> int:

@@ -1,5 +1,6 @@
 """What stands in for turns that fell out of the window: made in the background, stored once for every branch below it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -22,6 +23,21 @@ class ContextSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Of those that stand on a path `summary` covers the most of it. `refused_at`: how deep the last refused one would have covered."""
+
+    summary: ContextSummary | None = None
+    refused_at: int | None = None
+
+    def wants(self, depth: int) -> bool:
+        """Whether to ask for one that covers down to `depth`: after a refusal not before there is twice as much to sum up."""
+        covered = self.summary.depth if self.summary else -1
+        if self.refused_at is None or self.refused_at <= covered:
+            return depth > covered
+        return depth - covered >= 2 * (self.refused_at - covered)
+
+
+@dataclass(frozen=True, slots=True)
 class Uncovered:
     """Turns that no summary covers and that fall out now or soon: a summary down to `through` is wanted."""
 
@@ -30,18 +46,7 @@ class Uncovered:
 
 
 class Summaries(Protocol):
-    async def newest(self, owner: UserId, leaf: MessageId) -> ContextSummary | None:
-        """Of those that stand on the path down to `leaf`, the one that covers the most of it."""
+    async def standing(self, owner: UserId, leaf: MessageId) -> Standing:
+        """On the path down to `leaf`; one statement."""
 
-    async def recorded(self, owner: UserId, summary: SummaryId) -> ContextSummary | None:
-        """One that a reply was given."""
-
-
-class NoSummaries:
-    """Satisfies `Summaries` where none are made."""
-
-    async def newest(self, owner: UserId, leaf: MessageId) -> ContextSummary | None:
-        return None
-
-    async def recorded(self, owner: UserId, summary: SummaryId) -> ContextSummary | None:
-        return None
+    async def by_id(self, owner: UserId, ids: Sequence[SummaryId]) -> dict[SummaryId, ContextSummary]: ...

@@ -27,6 +27,7 @@ DELETE FROM branches b WHERE b.id = ANY($1) AND NOT EXISTS (SELECT 1 FROM messag
 """
 
 _PURGE_INSTRUCTION = "DELETE FROM instructions WHERE scope = 'CONVERSATION' AND key = $1::uuid::text"
+_PURGE_SUMMARIES = "DELETE FROM context_summaries WHERE conversation_id = $1"
 _PURGE_CONVERSATION = "DELETE FROM conversations WHERE id = $1"
 
 
@@ -53,5 +54,6 @@ async def _purge(session: Session, conversation_id: UUID, limit: int) -> int:
     await session.execute(_PURGE_BRANCHES, list({message["branch_id"] for message in latest}))
     if removed < limit:
         await session.execute(_PURGE_INSTRUCTION, conversation_id)
+        await session.execute(_PURGE_SUMMARIES, conversation_id)
         removed += await session.execute(_PURGE_CONVERSATION, conversation_id)
     return removed

@@ -11,6 +11,7 @@ from domain.conversation.entity import Conversation
 from domain.conversation.store import Draft, Grown, NewRun, Standing
 from domain.generation.entity import Generation, GenerationStatus
 from domain.instruction import InstructionScope
+from domain.job import JobKind
 from domain.message import Message, Place
 from domain.world import BranchId, GenerationId, MessageId, World
 from repositories.conversation.change import change, show
@@ -20,6 +21,7 @@ from repositories.generation.context import context_json
 from repositories.generation.detail import notices_json, settings_json, started_json, tokens_json
 from repositories.generation.row import Kind, to_generation
 from repositories.instruction import say
+from repositories.job.rows import enqueue
 from repositories.message.leaf import leaves_below
 from repositories.message.row import COLUMNS, RUN, to_message
 from repositories.tables import EventKind
@@ -55,7 +57,8 @@ active_leaf_id = $2, activations = activations + 1, last_message_at = $3, update
 state = CASE state WHEN 'INACTIVE' THEN 'ACTIVE' ELSE state END, has_unread = false
 """
 
-# `run` writes the leaf; $4 null: none does. One that waits for its turn has no lease, and an empty log.
+# `run` writes the leaf; $4 null: none does. One that waits for its turn has no lease, and an empty log. $23: the path down to
+# that message is to be summed up; one job of a conversation at a time.
 _BEGIN = f"""
 , run AS (
   INSERT INTO generations (id, conversation_id, owner_id, reply_id, trigger, status, model_key, requested_model_key,
@@ -71,49 +74,61 @@ _BEGIN = f"""
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, generation_id, owner_id)
   SELECT id, event_seq, statement_timestamp(), {EventKind.REPLY_STARTED:d}, $2, $4, owner_id
   FROM conversation WHERE $4::uuid IS NOT NULL
+), job AS (
+  {
+    enqueue(
+        JobKind.SUMMARY,
+        key="id",
+        owner="owner_id",
+        conversation="id",
+        message="$23::uuid",
+    )
+}
+  FROM conversation WHERE $23::uuid IS NOT NULL
+  ON CONFLICT DO NOTHING
 )
 """
 
 # `place` is where the first draft goes. A parent without children was the tip of its branch, which then goes on.
 _GROW = f"""
 WITH conversation AS (
-  UPDATE conversations SET message_count = message_count + cardinality($25::uuid[]),
-    root_count = root_count + ($23::uuid IS NULL)::int,
-    event_seq = event_seq + cardinality($25) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
+  UPDATE conversations SET message_count = message_count + cardinality($26::uuid[]),
+    root_count = root_count + ($24::uuid IS NULL)::int,
+    event_seq = event_seq + cardinality($26) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
   WHERE id = $1 RETURNING *
 ), parent AS (
-  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $23
+  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $24
   RETURNING branch_id, depth, child_count
 ), place AS (
-  SELECT $24::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
+  SELECT $25::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
     child_count AS sibling_index
   FROM parent WHERE child_count > 1
   UNION ALL
   SELECT branch_id, NULL, NULL, depth + 1, 1 FROM parent WHERE child_count = 1
   UNION ALL
-  SELECT $24, NULL, NULL, 0, root_count FROM conversation WHERE $23 IS NULL
+  SELECT $25, NULL, NULL, 0, root_count FROM conversation WHERE $24 IS NULL
 ), opened AS (
   INSERT INTO branches (id, conversation_id, parent_branch_id, fork_depth, tip_number, active_seq)
   SELECT place.branch_id, c.id, place.parent_branch_id, place.fork_depth, c.message_count, c.activations
-  FROM place, conversation c WHERE place.branch_id = $24
+  FROM place, conversation c WHERE place.branch_id = $25
 ), extended AS (
   UPDATE branches b SET tip_number = c.message_count, active_seq = c.activations
-  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $24
+  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $25
 ), draft AS (
-  SELECT * FROM unnest($25, $26::text[], $27::text[], $28::text[], $29::timestamptz[], $30::timestamptz[],
-    $31::text[], $32::uuid[], $33::text[], $34::jsonb[]) WITH ORDINALITY
+  SELECT * FROM unnest($26, $27::text[], $28::text[], $29::text[], $30::timestamptz[], $31::timestamptz[],
+    $32::text[], $33::uuid[], $34::text[], $35::jsonb[]) WITH ORDINALITY
     AS d (id, role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens, n)
 ), added AS (
   INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,
     role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens)
-  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $23), place.depth + d.n - 1,
-    c.message_count - cardinality($25) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
-    (d.n < cardinality($25))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
+  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $24), place.depth + d.n - 1,
+    c.message_count - cardinality($26) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
+    (d.n < cardinality($26))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
     d.generation_id, d.model_key, d.tokens
   FROM conversation c, place, draft d
 ), told_of_messages AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, owner_id)
-  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($25) + d.n, statement_timestamp(),
+  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($26) + d.n, statement_timestamp(),
     {EventKind.MESSAGE_ADDED:d}, d.id, c.owner_id
   FROM conversation c, draft d
 )
@@ -125,7 +140,7 @@ _REOPEN = f"""
 WITH conversation AS (
   UPDATE conversations SET event_seq = event_seq + 1, {_SHOWN} WHERE id = $1 RETURNING *
 ), reply AS (
-  UPDATE messages SET generation_id = $4, status = $23, completed_at = NULL WHERE conversation_id = $1 AND id = $2
+  UPDATE messages SET generation_id = $4, status = $24, completed_at = NULL WHERE conversation_id = $1 AND id = $2
   RETURNING branch_id
 ), marked AS (
   UPDATE branches b SET active_seq = c.activations FROM reply, conversation c WHERE b.id = reply.branch_id
@@ -276,7 +291,8 @@ def _run(run: NewRun) -> tuple[object, ...]:
         generation.instruction,
         context_json(generation.context),
         notices_json(generation.notices),
+        run.sums_up,
     )
 
 
-_NO_RUN = (None,) * 19
+_NO_RUN = (None,) * 20

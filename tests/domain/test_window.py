@@ -6,17 +6,17 @@ import pytest
 
 from domain.errors import ContextTooLarge
 from domain.generation.entity import GenerationSettings
-from domain.generation.window import Windows, output_tokens
+from domain.generation.window import Window, Windows, output_tokens
 from domain.instruction import InstructionRef, InstructionScope, Layer, system_turns
 from domain.message import MessageRole
 from domain.model import ModelKey, Models, Speaker, Turn
 from domain.window.past import Past
 from domain.window.policy import ContextPolicy, ContextStrategy
 from domain.window.scale import AROUND_PROMPT, AROUND_TURN, Scale
-from domain.window.summary import NoSummaries
+from domain.window.summary import ContextSummary, Standing
 from domain.window.tokens import Tokens
-from domain.world import ConversationId, MessageId, UserId
-from tests.domain.fakes import FakeModel, FakeWorld, OneServer, a_model
+from domain.world import ConversationId, MessageId, SummaryId, UserId
+from tests.domain.fakes import NOW, FakeModel, FakeWorld, OneServer, a_model
 
 OWNER = UserId(UUID(int=1))
 
@@ -46,9 +46,20 @@ class NoRatios:
         return {}
 
 
-def windows(path: FakePasts) -> Windows:
+class FakeSummaries:
+    def __init__(self, standing: Standing) -> None:
+        self.now = standing
+
+    async def standing(self, owner: UserId, leaf: MessageId) -> Standing:
+        return self.now
+
+    async def by_id(self, owner: UserId, ids: Sequence[SummaryId]) -> dict[SummaryId, ContextSummary]:
+        return {}
+
+
+def windows(path: FakePasts, standing: Standing | None = None) -> Windows:
     models = Models([a_model()], OneServer(FakeModel()))
-    return Windows(path, Tokens(models, NoRatios(), FakeWorld()), NoSummaries(), models)
+    return Windows(path, Tokens(models, NoRatios(), FakeWorld()), FakeSummaries(standing or Standing()), models)
 
 
 USER, ASSISTANT = MessageRole.USER, MessageRole.ASSISTANT
@@ -139,3 +150,75 @@ async def test_of_200_turns_at_least_nine_in_ten_keep_the_prompt_of_the_one_befo
         path.say(ASSISTANT, answer, begun_at=window.report.from_depth)
     assert window.report.trimmed
     assert kept >= 180
+
+
+SUMMARIZE = ContextPolicy(ContextStrategy.SUMMARIZE)
+SAID = "why do leaves fall? " * 3
+ANSWERED = "Because the days grow short. " * 3
+
+
+def summary_through(path: FakePasts, depth: int) -> ContextSummary:
+    through = path.messages[depth].id
+    return ContextSummary(SummaryId(UUID(int=1)), "They spoke of leaves.", through, depth, ModelKey("cheap"), 5, NOW)
+
+
+async def summed_up(path: FakePasts, standing: Standing) -> Window:
+    return await windows(path, standing).assemble(
+        OWNER, PARENT, "more", a_model(), GenerationSettings(), policy=SUMMARIZE
+    )
+
+
+def talk(turns: int) -> FakePasts:
+    return FakePasts(*[said for _ in range(turns) for said in ((USER, SAID), (ASSISTANT, ANSWERED))])
+
+
+async def test_a_summary_is_asked_for_before_anything_falls_out() -> None:
+    asked = [(turns, await summed_up(talk(turns), Standing())) for turns in range(1, 80)]
+    first = next(turns for turns, window in asked if window.sums_up)
+    trimmed = next(turns for turns, window in asked if window.report.trimmed)
+    assert first < trimmed
+    assert all(window.sums_up for turns, window in asked if turns >= first)
+
+
+async def test_while_a_summary_leaves_room_no_other_is_asked_for_and_the_prompt_keeps_its_beginning() -> None:
+    path, standing, asked, kept, before = FakePasts(), Standing(), 0, 0, tuple[Turn, ...]()
+    for _ in range(200):
+        window = await summed_up(path, standing)
+        assert window.estimated_tokens + window.output_tokens <= 4096
+        kept += window.request.turns[: len(before) - 1] == before[:-1]
+        before = window.request.turns
+        path.say(USER, SAID)
+        path.say(ASSISTANT, ANSWERED, begun_at=window.report.from_depth)
+        if window.uncovered:
+            asked += 1
+            standing = Standing(summary_through(path, window.uncovered.depth))
+    report = window.report
+    assert standing.summary is not None
+    assert report.from_depth == standing.summary.depth + 1
+    assert window.notices[0].code.value == "CONTEXT_SUMMARIZED"
+    assert kept >= 180
+    assert asked <= 20
+
+
+async def test_a_summary_that_no_longer_covers_stands_above_a_gap_and_its_user_is_told() -> None:
+    path = talk(100)
+    window = await summed_up(path, Standing(summary_through(path, 9)))
+    assert [notice.code.value for notice in window.notices] == ["CONTEXT_TRIMMED", "CONTEXT_SUMMARIZED"]
+    assert window.request.turns[0].text.startswith("Summary of the conversation so far:\n\nThey spoke of leaves.")
+    assert window.report.from_depth > 10
+    assert window.uncovered is not None
+    assert window.uncovered.depth > 9
+
+
+async def test_what_was_refused_is_asked_for_again_when_there_is_twice_as_much() -> None:
+    refused = (await summed_up(talk(55), Standing())).uncovered
+    assert refused is not None
+    wanted = list[bool]()
+    for turns in range(55, 120):
+        plain = (await summed_up(talk(turns), Standing())).uncovered
+        again = (await summed_up(talk(turns), Standing(None, refused.depth))).uncovered
+        assert plain is not None
+        assert (again is not None) is (plain.depth + 1 >= 2 * (refused.depth + 1))
+        wanted.append(again is not None)
+    assert set(wanted) == {False, True}
+    assert Standing(summary_through(talk(9), 9), refused_at=5).wants(10)

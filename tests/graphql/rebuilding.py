@@ -9,6 +9,7 @@ from domain.world import UserId
 from providers.request import body
 from repositories.generation.store import SqlGenerations
 from repositories.message.store import SqlMessages
+from repositories.summary import SqlSummaries
 from resolvers import node
 from server.compose import Gus
 
@@ -29,7 +30,9 @@ async def rebuilt(gus: Gus, generation: str) -> bytes:
     reply = (await messages.messages(owner, [run.reply_id]))[run.reply_id]
     layers = await gus.services.instructions.given(report.instructions, run.instruction)
     history = [Past(message.id, message.depth, message.role, message.text) for message in past]
-    turns = prompt_turns(layers, None, history, asked.text, cut(reply.text, run.text_offset))
+    summaries = await SqlSummaries(database).by_id(owner, [report.summary_id] if report.summary_id else [])
+    summary = summaries[report.summary_id] if report.summary_id else None
+    turns = prompt_turns(layers, summary, history, asked.text, cut(reply.text, run.text_offset))
     return body(
         ModelRequest(
             report.name_at_provider,
