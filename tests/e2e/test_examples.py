@@ -30,7 +30,7 @@ def check_told(told: str) -> None:
 
 
 def _run(*arguments: str) -> str:
-    command = [sys.executable, "-X", "dev", "examples/python/gus.py", *arguments]
+    command = [sys.executable, "-W", "error", "examples/python/gus.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
