@@ -9,8 +9,8 @@ from typing import assert_never
 
 from domain.errors import GenerationErrorCode, ModelFailure
 from domain.generation.log import Line
-from domain.generation.run import reported_usage
 from domain.generation.runs import QUEUE, QUEUE_POLL
+from domain.generation.said import reported_usage
 from domain.generation.wakes import Wakes
 from domain.job import Job, NotNow
 from domain.model import (

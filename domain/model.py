@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NewType, Protocol
 
 from domain.errors import ModelUnavailable
+from domain.response_format import ResponseFormat
 
 ModelKey = NewType("ModelKey", str)
 
@@ -65,6 +66,8 @@ class Model:
 
 
 class UsageSource(Enum):
+    """The surest first."""
+
     PROVIDER = "PROVIDER"
     ESTIMATED = "ESTIMATED"
     PARTIAL = "PARTIAL"
@@ -77,6 +80,16 @@ class Usage:
     source: UsageSource
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """As sure as the less sure of both."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            max(self.source, other.source, key=list(UsageSource).index),
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """`name_at_provider`: the model's name at its server. `continues`: the last turn is the answer's own beginning."""
+    """`name_at_provider`: the model's name at its server. `continues`: the last turn is the answer's own beginning.
+
+    `response_format`: what the server is to hold the answer to.
+    """
 
     name_at_provider: str
     turns: tuple[Turn, ...]
@@ -114,6 +130,7 @@ class ModelRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     continues: bool = False
+    response_format: ResponseFormat | None = None
 
 
 class ModelFinishReason(Enum):

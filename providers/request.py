@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from domain.markers import break_markers
 from domain.model import ModelRequest, Turn
+from domain.response_format import ResponseFormat
 from providers.text import fit
 
 
@@ -29,6 +30,7 @@ def _optional(request: ModelRequest) -> dict[str, object]:
         "top_p": request.top_p,
         "seed": request.seed,
         "stop": [fit(stop) for stop in request.stop] or None,
+        "response_format": _format(request.response_format),
     }
     if request.continues:
         # vLLM begins a new turn unless it is told; llama.cpp and Ollama go on by themselves.
@@ -38,6 +40,15 @@ def _optional(request: ModelRequest) -> dict[str, object]:
 
 def messages(turns: Iterable[Turn]) -> list[dict[str, str]]:
     return [_message(turn) for turn in turns]
+
+
+def _format(form: ResponseFormat | None) -> dict[str, object] | None:
+    """Without `strict`, with which OpenAI takes some schemas only: we check the answer ourselves."""
+    if form is None or not form.is_json:
+        return None
+    if form.schema is None:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": json.loads(form.schema)}}
 
 
 def _message(turn: Turn) -> dict[str, str]:

@@ -25,8 +25,8 @@ WHERE s.fork < s.high
 ORDER BY m.depth DESC
 """
 
-# Nearly the highest ratio, for an estimate should rather be too high. Prompts that a server has cut tell nothing, and short
-# ones little; what one model's users ask counts for that model alone.
+# Nearly the highest ratio, for an estimate should rather be too high. Prompts that a server has cut, or that were sent
+# twice for an answer in JSON, tell nothing, and short ones little; what one model's users ask counts for that model alone.
 _RATIOS = """
 SELECT m.key, percentile_disc(0.95) WITHIN GROUP (ORDER BY of_model.ratio) AS ratio
 FROM unnest($1::text[]) AS m (key) CROSS JOIN LATERAL (
@@ -34,6 +34,7 @@ FROM unnest($1::text[]) AS m (key) CROSS JOIN LATERAL (
   FROM generations g
   WHERE g.model_key = m.key AND g.usage_source = 'PROVIDER' AND g.ended_at IS NOT NULL
     AND (g.context->>'weight')::int >= 100 AND NOT coalesce(g.notices @> '[{"code": "PROVIDER_TRUNCATED"}]', false)
+    AND NOT coalesce(g.notices @> '[{"code": "OUTPUT_REPAIRED"}]', false) AND g.error_code IS DISTINCT FROM 'INVALID_JSON'
   ORDER BY g.ended_at DESC LIMIT 200
 ) of_model
 GROUP BY m.key HAVING count(*) >= 8

@@ -1,5 +1,6 @@
 """Generations: fields, their log by query and by subscription, stopping."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from domain.generation.log import (
 )
 from domain.message import Message
 from domain.model import Model, Usage
+from domain.response_format import ResponseFormat
 from resolvers import node
 from resolvers.context import Info, there
 
@@ -61,6 +63,10 @@ def requested_model(root: strawberry.Parent[Generation], info: Info) -> Model:
 
 def model_of_settings(root: strawberry.Parent[GenerationSettings], info: Info) -> Model | None:
     return info.context.services.models.recorded(root.model) if root.model else None
+
+
+def schema_of_format(root: strawberry.Parent[ResponseFormat]) -> object | None:
+    return json.loads(root.schema) if root.schema is not None else None
 
 
 async def events(

@@ -3,11 +3,14 @@
 from datetime import datetime
 
 import strawberry
+from strawberry.scalars import JSON
 
 from domain import message
 from domain.conversation import entity as domain
 from domain.conversation.service import Created
 from domain.generation.entity import GenerationSettings as Settings
+from domain.response_format import ResponseFormat as Format
+from domain.response_format import ResponseFormatType
 from domain.window.policy import ContextPolicy as Policy
 from domain.window.policy import ContextStrategy
 from resolvers import changes, fork
@@ -19,6 +22,16 @@ from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
 from schema.user import User
+
+
+@of(Format, name="ResponseFormat", description="What form an answer must have.")
+class ResponseFormat:
+    type: ResponseFormatType = strawberry.field(
+        description="Text, a JSON object, or JSON that is valid against `schema`."
+    )
+    schema = strawberry.field(
+        resolver=resolve_generation.schema_of_format, graphql_type=JSON | None, description="Of JSON_SCHEMA only."
+    )
 
 
 @of(
@@ -35,6 +48,7 @@ class GenerationSettings:
     max_output_tokens: int | None = strawberry.field(description="The longest answer.")
     seed: int | None = strawberry.field(description="The same seed makes the same answer likelier.")
     stop: list[str] | None = strawberry.field(description="Texts at which the answer ends; at most 4.")
+    response_format: ResponseFormat | None = strawberry.field(description="What the answer is held to; null: text.")
 
 
 @of(Policy, name="ContextPolicy", description="What of a conversation a model is given, where not all of it would fit.")

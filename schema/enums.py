@@ -25,6 +25,7 @@ from domain.instruction import InstructionScope
 from domain.message import MessageRole, MessageStatus
 from domain.model import ModelCapability, ModelHealth, UsageSource
 from domain.quota.limit import QuotaMetric, QuotaWindow
+from domain.response_format import ResponseFormatType
 from domain.user import Role
 from domain.window.policy import ContextStrategy
 
@@ -194,6 +195,15 @@ _describe(
 )
 _describe(Rating, "What a user thinks of a reply.", {"UP": "It was good.", "DOWN": "It was not."})
 _describe(
+    ResponseFormatType,
+    "What form an answer must have.",
+    {
+        "TEXT": "Any.",
+        "JSON_OBJECT": "One JSON object, and nothing around it.",
+        "JSON_SCHEMA": "JSON that is valid against the schema, and nothing around it.",
+    },
+)
+_describe(
     NoticeCode,
     "What a notice is about.",
     {
@@ -201,6 +211,7 @@ _describe(
         "CONTEXT_SUMMARIZED": "The conversation outgrew the model's window: a summary stands in for its oldest turns.",
         "MODEL_FALLBACK": "The model did not answer, and another one was asked.",
         "PROVIDER_TRUNCATED": "The model server read only a part of what it was sent.",
+        "OUTPUT_REPAIRED": "The first answer was not the JSON that was asked for; the one that stands there is.",
     },
 )
 _describe(
@@ -231,6 +242,7 @@ _describe(
         "FIRST_TOKEN_TIMEOUT": "The model server took too long to begin.",
         "BETWEEN_TOKENS_TIMEOUT": "The model server fell silent; what it said is kept.",
         "TOTAL_TIMEOUT": "The run took longer than a run may.",
+        "INVALID_JSON": "The answer is not the JSON that was asked for, also when asked once more; its text is kept.",
         "CONTEXT_TOO_LARGE": "When its turn came the message no longer fitted the model's window.",
         "SERVER_LOST": "The process that ran it was lost; what was said is kept.",
         "INTERNAL": "A fault of ours.",
@@ -239,7 +251,10 @@ _describe(
 _describe(
     TruncationReason,
     "Why text was taken back.",
-    {"STOPPED": "It came after what the user had seen when they stopped the run."},
+    {
+        "STOPPED": "It came after what the user had seen when they stopped the run.",
+        "REPAIR": "It was not the JSON that was asked for; another answer takes its place.",
+    },
 )
 _describe(
     UsageSource,
@@ -300,6 +315,7 @@ _describe(
         "FORBIDDEN_CHARACTER": "NUL, or half of a surrogate pair.",
         "CONFLICTING_FIELDS": "Two fields that exclude each other.",
         "WRONG_ROLE": "A message of this role does not allow it.",
+        "INVALID_JSON_SCHEMA": "It is no JSON schema, or one that goes beyond what is supported; `path` leads into it.",
     },
 )
 _describe(

@@ -1,12 +1,16 @@
 """Scalars: times in UTC with milliseconds, money and prices as decimal strings, counts that outgrow Int."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 import strawberry
+from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition, ScalarWrapper
 
 LONGEST_DECIMAL = 40
+DEEPEST_JSON = 100
 
 
 def _time_out(value: datetime) -> str:
@@ -38,6 +42,27 @@ def _decimal_in(value: object) -> Decimal:
     return parsed
 
 
+def _json_in(value: object) -> object:
+    level = [value]
+    for _ in range(DEEPEST_JSON + 1):
+        if any(isinstance(each, float) and not isfinite(each) for each in level):
+            raise ValueError("JSON has no number that is so large.")
+        level = [child for each in level for child in _children(each)]
+    if level:
+        raise ValueError(f"At most {DEEPEST_JSON} deep.")
+    return value
+
+
+def _children(value: object) -> Iterable[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()
+
+
 DateTime = strawberry.scalar(
     name="DateTime",
     description="RFC 3339, UTC, exactly three fractional digits.",
@@ -52,4 +77,16 @@ DecimalNumber = strawberry.scalar(
     parse_value=_decimal_in,
 )
 
-OVERRIDES: dict[object, type | ScalarWrapper | ScalarDefinition] = {datetime: DateTime, Decimal: DecimalNumber}
+JsonValue = strawberry.scalar(
+    name="JSON",
+    description="Any JSON value as itself, not as a string; going in at most 100 deep.",
+    specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+    serialize=lambda value: value,
+    parse_value=_json_in,
+)
+
+OVERRIDES: dict[object, type | ScalarWrapper | ScalarDefinition] = {
+    datetime: DateTime,
+    Decimal: DecimalNumber,
+    JSON: JsonValue,
+}

@@ -53,6 +53,7 @@ class InputLimits:
     stop_sequences: int = strawberry.field(description="How many stop sequences settings may have.")
     stop_length: int = strawberry.field(description="Each stop sequence.")
     idempotency_key_length: int = strawberry.field(description="An idempotency key.")
+    schema_length: int = strawberry.field(description="A JSON schema, written as compact JSON.")
 
 
 @of(

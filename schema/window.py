@@ -64,7 +64,7 @@ class ContextReport:
     )
     estimated_input_tokens: int = strawberry.field(description="Our count, taken before it was sent.")
     provider_input_tokens: int | None = strawberry.field(
-        description="The model server's count; null until it ends, and when it tells none."
+        description="The model server's count; null until it ends, when it tells none, and where an answer in JSON was asked for twice."
     )
     context_window: int = strawberry.field(description="Of the model, in tokens, with the answer's.")
     trimmed: bool = strawberry.field(description="Something was left out.")

@@ -48,6 +48,7 @@ from domain.user import Users
 from domain.window.tokens import Tokens
 from domain.world import RealWorld, UserId
 from providers import ConfiguredServers
+from providers.json_schema import JsonSchemas
 from providers.llama import PROVIDER
 from repositories.account import SqlAccounts
 from repositories.conversation.events import SqlEvents
@@ -138,13 +139,24 @@ async def _assemble(
     summaries = SqlSummaries(database)
     windows = Windows(stored_windows, counting, summaries, models)
     preparation = StoredPreparation(messages, models, instructions, windows, stored_windows)
-    runs = Runs(log, writer, wakes, models=models, preparation=preparation, world=world, node=node, policy=RunPolicy())
+    checker = JsonSchemas()
+    runs = Runs(
+        log,
+        writer,
+        wakes,
+        models=models,
+        preparation=preparation,
+        world=world,
+        node=node,
+        checker=checker,
+        policy=RunPolicy(),
+    )
     catalogue = _catalogue(
         database, models, configured, wakes, world, lambda known: runs.reline(_lines(known, worker.host))
     )
     await catalogue.reread()
     followers = Followers(generations, messages, reader, wakes, world)
-    wishes = Wishes(conversations, messages, generations, models)
+    wishes = Wishes(conversations, messages, generations, models, checker)
     planned = SendPlans(messages, wishes, access=access, instructions=instructions, windows=windows, world=world)
     once = Once(conversations, messages, generations, runs, wakes)
     continuations = Continuations(
@@ -167,8 +179,8 @@ async def _assemble(
         catalogue=catalogue,
         plans=plans,
         access=access,
-        conversations=Conversations(conversations, models, runs, wakes, world),
-        changes=Changes(conversations, messages, models=models, runs=runs, wakes=wakes, world=world),
+        conversations=Conversations(conversations, models=models, checker=checker, runs=runs, wakes=wakes, world=world),
+        changes=Changes(conversations, messages, models=models, checker=checker, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
         sends=Sends(conversations, planned, once, runs=runs, following=followers, world=world),
         previews=Previews(conversations, planned, models, runs),

@@ -14,6 +14,7 @@ from domain.generation.wakes import Wakes
 from domain.message import MessageStore
 from domain.model import Models
 from domain.problems import Problems
+from domain.response_format import JsonChecker
 from domain.user import Viewer
 from domain.world import ConversationId, MessageId, World
 
@@ -25,18 +26,20 @@ class Changes:
         messages: MessageStore,
         *,
         models: Models,
+        checker: JsonChecker,
         runs: Runs,
         wakes: Wakes,
         world: World,
     ) -> None:
         self._conversations, self._messages = conversations, messages
-        self._models, self._runs, self._wakes, self._world = models, runs, wakes, world
+        self._models, self._checker = models, checker
+        self._runs, self._wakes, self._world = runs, wakes, world
 
     async def update(self, viewer: Viewer, command: UpdateConversation) -> Conversation:
         """Raises Banned, InvalidInput, NotFound, ConversationClosed, StaleVersion, ServerDraining."""
         viewer.require_writing()
         self._runs.require_open()
-        self._check(command)
+        await self._check(command)
         async with self._locked(viewer, command.conversation, "input", "conversation") as tree:
             before = tree.conversation
             before.require_writable()
@@ -94,11 +97,11 @@ class Changes:
             yield tree
         self._wakes.wake([tree.conversation.id, viewer.id])
 
-    def _check(self, command: UpdateConversation) -> None:
+    async def _check(self, command: UpdateConversation) -> None:
         problems = Problems()
         check_title(problems, command.title, ("title",))
         check_tags(problems, command.tags or (), ("tags",))
-        check_settings(problems, command.settings.given, self._models, ("settings",))
+        await check_settings(problems, command.settings.given, self._models, self._checker, ("settings",))
         check_policy(problems, command.context_policy, ("contextPolicy",))
         check_instruction(problems, command.instruction, ("instruction",))
         problems.refuse()

@@ -9,6 +9,8 @@ from domain.generation.entity import GenerationSettings
 from domain.instruction import INSTRUCTION_LENGTH
 from domain.model import Model, Models
 from domain.problems import IDEMPOTENCY_KEY_LENGTH, Problems
+from domain.response_format import SCHEMA_LENGTH, JsonChecker, ResponseFormat, ResponseFormatType
+from domain.text import storable, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class InputLimits:
     idempotency_key_length: int = IDEMPOTENCY_KEY_LENGTH
     comment_length: int = 2_000
     instruction_length: int = INSTRUCTION_LENGTH
+    schema_length: int = SCHEMA_LENGTH
 
 
 LIMITS = InputLimits()
@@ -34,7 +37,9 @@ MOST_OUTPUT_TOKENS = 1_000_000
 MOST_INPUT_TOKENS = 10_000_000
 
 
-def check_settings(problems: Problems, settings: GenerationSettings, models: Models, path: Sequence[str]) -> None:
+async def check_settings(
+    problems: Problems, settings: GenerationSettings, models: Models, checker: JsonChecker, path: Sequence[str]
+) -> None:
     model = models.find(settings.model) if settings.model is not None else None
     if settings.model is not None and model is None:
         problems.add(InputRule.UNKNOWN_VALUE, (*path, "model"), "There is no model with this key: see Query.models.")
@@ -45,6 +50,8 @@ def check_settings(problems: Problems, settings: GenerationSettings, models: Mod
     else:
         check_output(problems, settings, model, path)
     _check_stop(problems, settings.stop or (), (*path, "stop"))
+    if settings.response_format is not None:
+        await _check_format(problems, settings.response_format, checker, (*path, "responseFormat", "schema"))
 
 
 def check_output(problems: Problems, settings: GenerationSettings, model: Model, path: Sequence[str]) -> None:
@@ -73,6 +80,21 @@ def check_tags(problems: Problems, tags: Iterable[str], path: Sequence[str]) -> 
         problems.add(InputRule.TOO_MANY, path, f"At most {LIMITS.tags} tags.", LIMITS.tags)
     for index, tag in enumerate(tags[: LIMITS.tags]):
         problems.text(tag, (*path, str(index)), LIMITS.tag_length)
+
+
+async def _check_format(problems: Problems, form: ResponseFormat, checker: JsonChecker, path: Sequence[str]) -> None:
+    """`path` leads to the schema."""
+    if form.schema is None:
+        if form.type is ResponseFormatType.JSON_SCHEMA:
+            problems.add(InputRule.REQUIRED, path, "JSON_SCHEMA needs the schema.")
+    elif form.type is not ResponseFormatType.JSON_SCHEMA:
+        problems.add(InputRule.CONFLICTING_FIELDS, path, f"{form.type.value} takes no schema: say JSON_SCHEMA.")
+    elif units(form.schema) > LIMITS.schema_length:
+        problems.length(form.schema, path, LIMITS.schema_length)
+    elif not storable(form.schema):
+        problems.storable(form.schema, path)
+    elif problem := await checker.schema_problem(form.schema):
+        problems.add(InputRule.INVALID_JSON_SCHEMA, (*path, *problem.path), problem.message)
 
 
 def _most_output(model: Model) -> int:

@@ -19,6 +19,7 @@ from domain.generation.wakes import Wakes
 from domain.model import Models
 from domain.page import Page, PageArgs
 from domain.problems import Problems
+from domain.response_format import JsonChecker
 from domain.text import storable
 from domain.user import Viewer
 from domain.window.policy import ContextPolicy
@@ -32,8 +33,11 @@ class Created:
 
 
 class Conversations:
-    def __init__(self, store: ConversationStore, models: Models, runs: Runs, wakes: Wakes, world: World) -> None:
-        self._store, self._models, self._runs, self._wakes, self._world = store, models, runs, wakes, world
+    def __init__(
+        self, store: ConversationStore, *, models: Models, checker: JsonChecker, runs: Runs, wakes: Wakes, world: World
+    ) -> None:
+        self._store, self._models, self._checker = store, models, checker
+        self._runs, self._wakes, self._world = runs, wakes, world
 
     async def by_id(self, viewer: Viewer, ids: Sequence[ConversationId]) -> dict[ConversationId, Conversation]:
         return await self._store.conversations(viewer.id, ids)
@@ -53,7 +57,7 @@ class Conversations:
         self._runs.require_open()
         problems = Problems()
         problems.key(command.idempotency_key)
-        check_new(problems, command.new, self._models, ())
+        await check_new(problems, command.new, self._models, self._checker, ())
         problems.refuse()
         conversation = opened(viewer.id, command.new, self._world)
         done = Remembered(fingerprint(command), {"conversation": conversation.id})
@@ -103,10 +107,12 @@ def made_and_deleted() -> NotFound:
     return NotFound("input", "idempotencyKey", message=message)
 
 
-def check_new(problems: Problems, new: NewConversation, models: Models, path: Sequence[str]) -> None:
+async def check_new(
+    problems: Problems, new: NewConversation, models: Models, checker: JsonChecker, path: Sequence[str]
+) -> None:
     check_title(problems, new.title, (*path, "title"))
     check_tags(problems, new.tags, (*path, "tags"))
-    check_settings(problems, new.settings, models, (*path, "settings"))
+    await check_settings(problems, new.settings, models, checker, (*path, "settings"))
     check_policy(problems, new.context_policy, (*path, "contextPolicy"))
     check_instruction(problems, new.instruction, (*path, "instruction"))
 

@@ -14,6 +14,7 @@ from domain.generation.log import GenerationStore
 from domain.message import Message, MessageRole, MessageStore
 from domain.model import Models
 from domain.problems import Problems
+from domain.response_format import JsonChecker
 from domain.user import Viewer
 from domain.world import ConversationId, MessageId
 
@@ -44,9 +45,10 @@ class Wishes:
         messages: MessageStore,
         generations: GenerationStore,
         models: Models,
+        checker: JsonChecker,
     ) -> None:
         self._conversations, self._messages, self._generations = conversations, messages, generations
-        self._models = models
+        self._models, self._checker = models, checker
 
     async def of(self, viewer: Viewer, command: Starting) -> Wish:
         """Raises NotFound, ConversationClosed, InvalidInput."""
@@ -63,7 +65,7 @@ class Wishes:
     async def _of_send(self, viewer: Viewer, command: SendMessage) -> Wish:
         conversation = await self._conversation(viewer, command.conversation, "conversation")
         await self._require_parent(viewer, command)
-        self._check_send(command)
+        await self._check_send(command)
         weaker = conversation.settings if conversation else _new_settings(command)
         return Wish(
             conversation,
@@ -77,7 +79,7 @@ class Wishes:
 
     async def _of_edit(self, viewer: Viewer, command: EditMessage) -> Wish:
         message, conversation = await self._named(viewer, command.message, "message")
-        problems = self._problems(command)
+        problems = await self._problems(command)
         problems.text(command.text, ("text",), LIMITS.text_length)
         if message.role is not MessageRole.USER:
             problems.add(InputRule.WRONG_ROLE, ("message",), "Only what the user said can be edited.")
@@ -90,7 +92,7 @@ class Wishes:
     async def _of_regeneration(self, viewer: Viewer, command: RegenerateReply) -> Wish:
         """As the old reply was asked for, where the command does not say otherwise."""
         reply, conversation = await self._named(viewer, command.reply, "reply")
-        problems = self._problems(command)
+        problems = await self._problems(command)
         if reply.role is not MessageRole.ASSISTANT:
             problems.add(InputRule.WRONG_ROLE, ("reply",), "Only a model's reply can be regenerated.")
         elif reply.parent_id is None:
@@ -136,21 +138,21 @@ class Wishes:
         if command.parent not in found or found[command.parent].conversation_id != command.conversation:
             raise NotFound("input", "parent")
 
-    def _check_send(self, command: SendMessage) -> None:
+    async def _check_send(self, command: SendMessage) -> None:
         problems = Problems()
         problems.key(command.idempotency_key)
         problems.text(command.text, ("text",), LIMITS.text_length)
         _check_fields_agree(problems, command)
-        check_settings(problems, command.settings, self._models, ("settings",))
+        await check_settings(problems, command.settings, self._models, self._checker, ("settings",))
         check_instruction(problems, command.instruction, ("instruction",))
         if command.new_conversation is not None:
-            check_new(problems, command.new_conversation, self._models, ("newConversation",))
+            await check_new(problems, command.new_conversation, self._models, self._checker, ("newConversation",))
         problems.refuse()
 
-    def _problems(self, command: EditMessage | RegenerateReply) -> Problems:
+    async def _problems(self, command: EditMessage | RegenerateReply) -> Problems:
         problems = Problems()
         problems.key(command.idempotency_key)
-        check_settings(problems, command.settings, self._models, ("settings",))
+        await check_settings(problems, command.settings, self._models, self._checker, ("settings",))
         check_instruction(problems, command.instruction, ("instruction",))
         return problems
 

@@ -4,14 +4,16 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.errors import ContextTooLarge, GenerationErrorCode, ModelFailure
 from domain.generation.circuit import Circuits
 from domain.generation.entity import AttemptOutcome, ProviderAttempt
 from domain.generation.prepare import Order, Preparation
+from domain.generation.repair import asked_once_more
 from domain.model import AnswerEnd, Model, ModelCapability, Models, Piece
+from domain.response_format import ResponseFormat
 from domain.world import World
 
 MOST_ATTEMPTS = 20
@@ -51,9 +53,19 @@ class Asking:
         self._delivered = False
         self.attempts: list[ProviderAttempt] = []
 
-    async def pieces(self) -> AsyncGenerator[Piece | Fallback, None]:
+    def pieces(self) -> AsyncGenerator[Piece | Fallback, None]:
         """Raises ModelFailure: the last one, when nobody answered."""
-        plan, last = self._plan(), ModelFailure(GenerationErrorCode.MODEL_UNREACHABLE, retryable=True)
+        return self._ask(self._plan())
+
+    def again(self, form: ResponseFormat, problem: str) -> AsyncGenerator[Piece | Fallback, None]:
+        """The model that has answered, told what is wrong with its answer; no other one. Raises ModelFailure."""
+        order, self._delivered = self._order, False
+        room = order.model.context_window - order.generation.estimated_input_tokens - order.request.max_output_tokens
+        self._order = replace(order, request=asked_once_more(order.request, form, problem, room))
+        return self._ask([order.model] * self._policy.tries)
+
+    async def _ask(self, plan: list[Model]) -> AsyncGenerator[Piece | Fallback, None]:
+        last = ModelFailure(GenerationErrorCode.MODEL_UNREACHABLE, retryable=True)
         for tried, model in enumerate(plan, start=1):
             if model.key != self._order.model.key:
                 if not await self._turn_to(model):

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from domain.errors import Unavailable
 from domain.generation.entity import Ending, Generation, GenerationStatus
-from domain.generation.log import Ended, StopRequest, TokenLog, read_all, text_of
+from domain.generation.log import Ended, StopRequest, TokenLog, read_all, seen_units, text_of
 from domain.generation.wakes import Wakes
 from domain.job import JOBS
 from domain.model import Model
-from domain.text import units
+from domain.text import cut, units
 
 
 async def end_patiently(
@@ -45,17 +45,17 @@ def tell_of_end(wakes: Wakes, generation: Generation, ended: Ended) -> None:
         wakes.hear([JOBS])
 
 
-async def text_through(log: TokenLog, generation: Generation, seq: int | None, kept: str) -> str:
-    """The reply as of `seq`; None: as of now."""
-    entries = await read_all(log, generation.id)
-    return text_of([entry for entry in entries if seq is None or entry.seq <= seq], kept)
+async def text_now(log: TokenLog, generation: Generation, kept: str) -> str:
+    return text_of(await read_all(log, generation.id), kept)
 
 
 async def _stopped(
     log: TokenLog, generation: Generation, ending: Ending, stop: StopRequest, kept: str
 ) -> tuple[Ending, int | None]:
     """With the length to which the text is cut; all that was produced is counted nevertheless."""
-    text = ending.text if stop.seen_seq is None else await text_through(log, generation, stop.seen_seq, kept)
+    text = ending.text
+    if stop.seen_seq is not None:
+        text = cut(text, seen_units(await read_all(log, generation.id), stop.seen_seq, kept))
     stopped = replace(ending, status=GenerationStatus.STOPPED, finish_reason=stop.reason, text=text, error=None)
     end = replace(stopped, handed_over=False, tokens=None)
     return end, units(text) if len(text) < len(ending.text) else None

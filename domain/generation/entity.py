@@ -8,6 +8,7 @@ from enum import Enum
 from domain.errors import GenerationErrorCode
 from domain.message import MessageStatus
 from domain.model import Model, ModelKey, TokenCount, Usage
+from domain.response_format import ResponseFormat
 from domain.window.report import ContextReport
 from domain.world import ConversationId, GenerationId, MessageId, UserId
 
@@ -80,6 +81,7 @@ _WORDS = {
     GenerationErrorCode.FIRST_TOKEN_TIMEOUT: "The model server took too long to begin its answer.",
     GenerationErrorCode.BETWEEN_TOKENS_TIMEOUT: "The model server fell silent in the middle of its answer.",
     GenerationErrorCode.TOTAL_TIMEOUT: "The answer took too long.",
+    GenerationErrorCode.INVALID_JSON: "The answer is not the JSON that was asked for, nor was it when asked once more.",
     GenerationErrorCode.CONTEXT_TOO_LARGE: "The message did not fit the model's context window when its turn came.",
     GenerationErrorCode.SERVER_LOST: "The process that wrote the reply was lost; the text so far is kept.",
     GenerationErrorCode.INTERNAL: "Something is wrong on our side.",
@@ -96,6 +98,7 @@ class GenerationSettings:
     max_output_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] | None = None
+    response_format: ResponseFormat | None = None
 
     def over(self, weaker: "GenerationSettings") -> "GenerationSettings":
         """Field by field."""
@@ -108,6 +111,7 @@ class NoticeCode(Enum):
     CONTEXT_SUMMARIZED = "CONTEXT_SUMMARIZED"
     MODEL_FALLBACK = "MODEL_FALLBACK"
     PROVIDER_TRUNCATED = "PROVIDER_TRUNCATED"
+    OUTPUT_REPAIRED = "OUTPUT_REPAIRED"
 
 
 @dataclass(frozen=True, slots=True)

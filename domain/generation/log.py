@@ -19,6 +19,7 @@ READ_AT_ONCE = 1000
 
 class TruncationReason(Enum):
     STOPPED = "STOPPED"
+    REPAIR = "REPAIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,17 @@ def text_of(entries: Sequence[LogEntry], kept: str = "") -> str:
     return text
 
 
+def seen_units(entries: Sequence[LogEntry], seq: int, kept: str = "") -> int:
+    """How much of the text after all entries was there at `seq`: of one that took another's place, what both begin with."""
+    length = units(text_of([entry for entry in entries if entry.seq <= seq], kept))
+    later_cuts = [entry.length for entry in entries if isinstance(entry, TextTruncated) and entry.seq > seq]
+    return min([length, *later_cuts])
+
+
+def times_asked(entries: Sequence[LogEntry]) -> int:
+    return 1 + sum(isinstance(entry, TextTruncated) and entry.reason is TruncationReason.REPAIR for entry in entries)
+
+
 def reasoning_of(entries: Sequence[LogEntry]) -> str | None:
     return "".join(entry.text for entry in entries if isinstance(entry, ReasoningDelta)) or None
 
@@ -133,7 +145,15 @@ class NewNotice:
     notice: Notice
 
 
-NewEntry = NewText | NewStart | NewNotice
+@dataclass(frozen=True, slots=True)
+class NewCut:
+    """The text is cut to `length`, and what comes next takes the place of the rest."""
+
+    length: int
+    reason: TruncationReason
+
+
+NewEntry = NewText | NewStart | NewNotice | NewCut
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.errors import GenerationErrorCode, ModelFailure
 from domain.generation.asking import Asking, AskPolicy, Fallback
-from domain.generation.ending import end_patiently, tell_of_end, text_through
+from domain.generation.ending import end_patiently, tell_of_end, text_now
 from domain.generation.entity import (
     HOPELESS,
     Ending,
@@ -21,8 +21,9 @@ from domain.generation.entity import (
     Notice,
     NoticeCode,
 )
-from domain.generation.log import NewNotice, NewStart, StopRequest, TokenLog
+from domain.generation.log import NewNotice, NewStart, StopRequest, TokenLog, TruncationReason
 from domain.generation.prepare import Order
+from domain.generation.said import Said
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.model import (
@@ -35,9 +36,9 @@ from domain.model import (
     TextPiece,
     TokenCount,
     Usage,
-    UsageSource,
 )
-from domain.text import is_blank
+from domain.response_format import JsonChecker
+from domain.text import is_blank, units
 
 logger = logging.getLogger("gus.run")
 
@@ -67,6 +68,7 @@ class Run:
         writer: LogWriter,
         wakes: Wakes,
         *,
+        checker: JsonChecker,
         total: timedelta,
         on_awaited: Callable[[], None],
     ) -> None:
@@ -74,13 +76,10 @@ class Run:
         self._order, self._given, self._asking, self._total = order, order, asking, total
         self._fallbacks = 0
         self._log, self._writer, self._wakes = log, writer, wakes
-        self._on_awaited = on_awaited
+        self._on_awaited, self._checker = on_awaited, checker
         self._out = writer.open(order.generation, self._log_changed)
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._text_tokens = self._reasoning_tokens = 0
+        self._said = Said(order.kept, order.generation.estimated_input_tokens)
         self._notices: list[Notice] = []
-        self._end: AnswerEnd | None = None
         self._reading: asyncio.Task[object] | None = None
         self._halted: FinishReason | None = None
         self._request: StopRequest | None = None
@@ -143,9 +142,8 @@ class Run:
         reading = self._reading = asyncio.current_task()
         assert reading is not None
         try:
-            async with aclosing(self._asking.pieces()) as pieces:
-                async for piece in pieces:
-                    await self._take(piece)
+            await self._read(self._asking.pieces())
+            await self._hold_to_form()
         except asyncio.CancelledError:
             if not self._is_halted():
                 raise
@@ -153,35 +151,58 @@ class Run:
         finally:
             self._reading = None
 
+    async def _read(self, answer: AsyncGenerator[Piece | Fallback, None]) -> None:
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                await self._take(piece)
+
+    async def _hold_to_form(self) -> None:
+        """An answer that does not have its form is asked for once more. Raises ModelFailure."""
+        form, problem = self._order.generation.settings.response_format, await self._problem()
+        if form is None or problem is None:
+            return
+        self._said.refuse()
+        try:
+            await self._read(self._asking.again(form, problem))
+        except ModelFailure as failure:
+            if self._said.refused:
+                # Nothing came in its place.
+                raise ModelFailure(GenerationErrorCode.INVALID_JSON, retryable=True) from failure
+            raise
+        if await self._problem() is not None:
+            raise ModelFailure(GenerationErrorCode.INVALID_JSON, retryable=True)
+        self._notice(Notice(NoticeCode.OUTPUT_REPAIRED, "The first answer was not the JSON that was asked for."))
+
+    async def _problem(self) -> str | None:
+        form = self._order.generation.settings.response_format
+        return await self._checker.answer_problem(self._said.text, form) if form is not None else None
+
     async def _take(self, piece: Piece | Fallback) -> None:
         match piece:
             case TextPiece():
                 await self._say(piece)
             case ReasoningPiece(text, tokens):
-                self._reasoning.append(text)
-                self._reasoning_tokens += tokens
+                self._said.think(piece)
                 await self._out.write(text, tokens, reasoning=True)
             case Fallback(order):
                 self._turn_to(order)
             case AnswerEnd():
-                self._end = piece
+                self._said.end = piece
                 if truncated(self._given.generation.estimated_input_tokens, piece.usage):
                     self._notice(_TRUNCATED)
             case _:
                 assert_never(piece)
 
     async def _say(self, piece: TextPiece) -> None:
-        text = piece.text
-        if not self._text and self._order.kept != self._order.kept.rstrip():
-            # The kept text ends in white space, which the model was not shown and may say again.
-            text = text.lstrip()
-        if text:
-            self._text.append(text)
-            self._text_tokens += piece.tokens
+        if self._said.refused:
+            self._said.withdraw()
+            self._out.cut(units(self._order.kept), TruncationReason.REPAIR)
+        if text := self._said.say(piece):
             await self._out.write(text, piece.tokens)
 
     def _turn_to(self, order: Order) -> None:
         self._given, key = order, order.model.key
+        self._said.estimate = order.generation.estimated_input_tokens
         self._fallbacks += 1
         self._notice(
             Notice(NoticeCode.MODEL_FALLBACK, f"{self._order.model.key} did not answer: {key} is asked instead.")
@@ -191,35 +212,34 @@ class Run:
         self._notice(*order.notices)
 
     def _notice(self, *notices: Notice) -> None:
-        if notices:
-            self._notices += notices
-            self._out.note(*map(NewNotice, notices))
-
-    @property
-    def _delivered(self) -> bool:
-        return bool(self._text or self._reasoning)
+        new = [notice for notice in notices if notice not in self._notices]
+        self._notices += new
+        if new:
+            self._out.note(*map(NewNotice, new))
 
     def _ended(self) -> Ending:
         match self._halted:
-            case None if self._end is not None:
-                reported = self._end.usage
-                usage = reported_usage(reported) if reported else self._counted(UsageSource.ESTIMATED)
-                return self._ending(GenerationStatus.COMPLETED, _REASONS[self._end.reason], usage)
+            case None if self._said.end is not None:
+                reason = _REASONS[self._said.end.reason]
+                return self._ending(GenerationStatus.COMPLETED, reason, self._said.usage(asked=True))
             case None | FinishReason.ERROR:
                 return self._failed(ModelFailure(GenerationErrorCode.INTERNAL, retryable=True))
             case FinishReason.SERVER_LOST:
                 lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
                 ending = self._ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, self._partial(), lost)
-                return replace(ending, handed_over=self._can_go_on(ending.text))
+                return replace(ending, handed_over=self._can_go_on)
             case reason:
                 return self._ending(GenerationStatus.STOPPED, reason, self._partial())
 
-    def _can_go_on(self, text: str) -> bool:
-        return not is_blank(text) and ModelCapability.CONTINUE in self._given.model.capabilities
+    @property
+    def _can_go_on(self) -> bool:
+        """From its text: one that was whole, and is checked or to be replaced, is nothing to go on from."""
+        whole = self._said.refused or self._said.end is not None
+        return not (whole or is_blank(self._said.text)) and ModelCapability.CONTINUE in self._given.model.capabilities
 
     def _failed(self, failure: ModelFailure) -> Ending:
         error = GenerationError(failure.code, failure.code not in HOPELESS, failure.retry_after)
-        usage = self._partial() if self._delivered else None
+        usage = self._said.usage(asked=False)
         return self._ending(GenerationStatus.FAILED, FinishReason.ERROR, usage, error)
 
     def _ending(
@@ -228,44 +248,37 @@ class Run:
         return Ending(
             status,
             reason,
-            self._order.kept + "".join(self._text),
+            self._said.text,
             usage=usage,
-            reasoning="".join(self._reasoning) or None,
+            reasoning=self._said.reasoning,
             error=error,
             model_key=self._given.model.key,
             notices=tuple(self._notices),
             attempts=tuple(self._asking.attempts),
-            tokens=self._tokens(status, usage),
+            tokens=self._tokens(status),
         )
 
-    def _tokens(self, status: GenerationStatus, usage: Usage | None) -> TokenCount | None:
+    def _tokens(self, status: GenerationStatus) -> TokenCount | None:
         """Of a reply that was written in one go. White space and an end mark of the model's may be among them."""
-        whole = status is GenerationStatus.COMPLETED and not self._order.kept
-        if not (whole and usage and usage.source is UsageSource.PROVIDER and not self._reasoning):
-            return None
-        return TokenCount(self._given.model.tokenizer, usage.output_tokens)
+        whole = status is GenerationStatus.COMPLETED and not self._order.kept and not self._said.reasoning
+        usage = self._said.end.usage if self._said.end else None
+        return TokenCount(self._given.model.tokenizer, usage.output_tokens) if whole and usage else None
 
     def _partial(self) -> Usage | None:
         """None: nobody was asked."""
-        return self._counted(UsageSource.PARTIAL) if self._asking.attempts else None
-
-    def _counted(self, source: UsageSource) -> Usage:
-        """Servers stream one token to a delta."""
-        produced = self._text_tokens + self._reasoning_tokens
-        estimate = self._given.generation.estimated_input_tokens
-        return Usage(estimate, produced, source, reasoning_tokens=self._reasoning_tokens)
+        return self._said.usage(asked=bool(self._asking.attempts))
 
     async def _finish(self, ending: Ending) -> None:
         await self._out.flush()
         if self._out.lost:
             return
-        if ending.finish_reason is FinishReason.SERVER_LOST and not self._delivered:
+        if ending.finish_reason is FinishReason.SERVER_LOST and not self._said.delivered:
             await self._log.give_back(self._order.generation)
             self._on_awaited()
             return
         if self._out.failure is not None:
             logger.error("deltas could not be stored", exc_info=self._out.failure)
-            ending = replace(ending, text=await text_through(self._log, self._order.generation, None, self._order.kept))
+            ending = replace(ending, text=await text_now(self._log, self._order.generation, self._order.kept))
         generation, kept, previous = self._order.generation, self._order.kept, self._out.last_seq
         ended = await end_patiently(
             self._log, generation, self._given.model, ending, previous=previous, kept=kept, stop=self._request
@@ -280,12 +293,6 @@ class Run:
 def truncated(estimate: int, usage: ReportedUsage | None) -> bool:
     """The server counted far less than it was sent. One that reports 0 counts nothing."""
     return usage is not None and estimate > SHORT_PROMPT_TOKENS and 0 < usage.input_tokens < estimate * LEAST_SHARE
-
-
-def reported_usage(usage: ReportedUsage) -> Usage:
-    return Usage(
-        usage.input_tokens, usage.output_tokens, UsageSource.PROVIDER, usage.cached_input_tokens, usage.reasoning_tokens
-    )
 
 
 _REASONS = {

@@ -15,12 +15,23 @@ from domain.generation.asking import Asking
 from domain.generation.circuit import Circuits
 from domain.generation.ending import end_patiently, tell_of_end
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationError, GenerationStatus
-from domain.generation.log import Claimed, Line, Stopping, StopRequest, TokenLog, read_all, reasoning_of, text_of
+from domain.generation.log import (
+    Claimed,
+    Line,
+    Stopping,
+    StopRequest,
+    TokenLog,
+    read_all,
+    reasoning_of,
+    text_of,
+    times_asked,
+)
 from domain.generation.prepare import Order, Preparation
 from domain.generation.run import Run, RunPolicy
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.model import Model, ModelKey, Models, Usage, UsageSource
+from domain.response_format import JsonChecker
 from domain.user import Viewer
 from domain.world import GenerationId, NodeId, World
 
@@ -83,11 +94,12 @@ class Runs:
         preparation: Preparation,
         world: World,
         node: Node,
+        checker: JsonChecker,
         policy: RunPolicy,
     ) -> None:
         self._log, self._writer, self._wakes = log, writer, wakes
         self._models, self._preparation, self._world = models, preparation, world
-        self.node, self._policy = node, policy
+        self.node, self._checker, self._policy = node, checker, policy
         self._circuits = Circuits()
         self._live: dict[GenerationId, tuple[Run | None, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -174,7 +186,14 @@ class Runs:
     def _run(self, order: Order) -> Run:
         asking = Asking(order, self._models, self._preparation, self._circuits, self._world, self._policy.asking)
         return Run(
-            order, asking, self._log, self._writer, self._wakes, total=self._policy.total, on_awaited=self.call_next
+            order,
+            asking,
+            self._log,
+            self._writer,
+            self._wakes,
+            checker=self._checker,
+            total=self._policy.total,
+            on_awaited=self.call_next,
         )
 
     def _own(self, generation_id: GenerationId, run: Run | None, task: asyncio.Task[None]) -> None:
@@ -278,7 +297,8 @@ class Runs:
         entries = await read_all(self._log, generation.id)
         kept = await self._preparation.kept(generation)
         text, reasoning = text_of(entries, kept), reasoning_of(entries)
-        usage = Usage(generation.estimated_input_tokens, generation.produced_tokens, UsageSource.PARTIAL)
+        asked = generation.estimated_input_tokens * times_asked(entries)
+        usage = Usage(asked, generation.produced_tokens, UsageSource.PARTIAL)
         lost = GenerationError(GenerationErrorCode.SERVER_LOST, retryable=True)
         ending = Ending(GenerationStatus.INTERRUPTED, FinishReason.SERVER_LOST, text, usage, reasoning, lost)
         await self._finish(generation, ending, kept)

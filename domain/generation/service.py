@@ -42,8 +42,10 @@ class Paths(Protocol):
 
 @dataclass(slots=True)
 class Shown:
+    """`seq`: of the last delta in `text`."""
+
     text: str = ""
-    end: int = -1
+    seq: int = -1
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -105,11 +107,12 @@ class Generations:
         while len(self._shown) > MOST_SHOWN:
             self._shown.popitem(last=False)
         async with shown.lock:
-            if shown.end == delta.offset:
+            # Only the next entry: in between the text may have been cut.
+            if shown.seq == delta.seq - 1:
                 shown.text += delta.text
             else:
                 shown.text = await self._text_through(viewer, delta)
-            shown.end = end
+            shown.seq = delta.seq
             return shown.text
 
     async def _text_through(self, viewer: Viewer, delta: TextDelta) -> str:

@@ -7,7 +7,8 @@ from hashlib import sha256
 from domain.errors import ContextTooLarge
 from domain.generation.entity import GenerationSettings, Notice, NoticeCode
 from domain.instruction import Layer, system_turns
-from domain.model import Model, ModelRequest, Models, TokenCount, Turn
+from domain.model import Model, ModelCapability, ModelRequest, Models, TokenCount, Turn
+from domain.response_format import ResponseFormat
 from domain.user import Viewer
 from domain.window.choice import Chosen, ReadPath, is_nearly_full, slid, summarized, summary_cost
 from domain.window.past import Past, PastStore
@@ -158,6 +159,7 @@ class Windows:
             prompt_sha256=sha256(self._models.server(model).body(request)).hexdigest(),
             weight=sum(weight(turn.text) for turn in request.turns),
             around=AROUND_PROMPT + AROUND_TURN * len(request.turns),
+            holds_to_form=request.response_format is not None,
         )
         notices = (_TRIMMED,) * (covered < fell_out) + (_SUMMARIZED,) * (chosen.summary is not None)
         settled = not any(past.unfinished for past in included)
@@ -181,4 +183,10 @@ def _request(
         seed=settings.seed,
         stop=settings.stop or (),
         continues=continues,
+        response_format=None if continues else _enforced(model, settings),
     )
+
+
+def _enforced(model: Model, settings: GenerationSettings) -> ResponseFormat | None:
+    """By the server, and not for what goes on: it would begin the form anew in the middle. We check it in any case."""
+    return settings.response_format if ModelCapability.JSON_SCHEMA in model.capabilities else None

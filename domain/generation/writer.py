@@ -13,6 +13,7 @@ from domain.generation.log import (
     Appended,
     GenerationStarted,
     LogEntry,
+    NewCut,
     NewEntry,
     NewNotice,
     NewStart,
@@ -22,7 +23,9 @@ from domain.generation.log import (
     Slice,
     StopRequest,
     TextDelta,
+    TextTruncated,
     TokenLog,
+    TruncationReason,
     Want,
 )
 from domain.generation.pace import Pace
@@ -65,6 +68,11 @@ class RunLog:
     def note(self, *entries: NewStart | NewNotice) -> None:
         """What is no text; in its place between the texts."""
         self._fresh.extend(entries)
+        self._announce()
+
+    def cut(self, length: int, reason: TruncationReason) -> None:
+        self.text_end = length
+        self._fresh.append(NewCut(length, reason))
         self._announce()
 
     async def flush(self) -> None:
@@ -217,5 +225,7 @@ def stored(entry: NewEntry, seq: int, at: datetime, generation_id: GenerationId)
             return GenerationStarted(seq, at, generation_id, attempt, model_key)
         case NewNotice(notice):
             return NoticeRaised(seq, at, generation_id, notice)
+        case NewCut(length, reason):
+            return TextTruncated(seq, at, generation_id, length, reason)
         case _:
             assert_never(entry)

@@ -12,6 +12,7 @@ class ContextReport:
     """Of the path down to `leaf` what stands at `from_depth` to `to_depth`; `leaf` None: nothing of it is stored yet.
 
     `name_at_provider`, `max_output_tokens`: as the request had them. `weight` and `around`: what the estimate was made of, see `Scale`.
+    `holds_to_form`: the server was told of the run's response format.
     """
 
     strategy: ContextStrategy
@@ -27,6 +28,7 @@ class ContextReport:
     prompt_sha256: str
     weight: int
     around: int
+    holds_to_form: bool = False
     provider_input_tokens: int | None = None
     provider_truncated: bool = False
 

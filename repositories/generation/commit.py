@@ -5,7 +5,17 @@ from decimal import Decimal
 from typing import assert_never
 
 from domain.generation.entity import Ending, Generation
-from domain.generation.log import Append, Appended, Ended, NewEntry, NewNotice, NewStart, NewText, TruncationReason
+from domain.generation.log import (
+    Append,
+    Appended,
+    Ended,
+    NewCut,
+    NewEntry,
+    NewNotice,
+    NewStart,
+    NewText,
+    TruncationReason,
+)
 from domain.job import JobKind
 from domain.text import is_blank
 from domain.world import GenerationId
@@ -193,6 +203,8 @@ def _event(entry: NewEntry) -> tuple[object, ...]:
             return Kind.STARTED, None, None, started_json(attempt, model_key)
         case NewNotice(notice):
             return Kind.NOTICE, None, None, notice_json(notice)
+        case NewCut(length, reason):
+            return Kind.TRUNCATED, None, length, truncated_json(reason)
         case _:
             assert_never(entry)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
+from domain.errors import GenerationErrorCode
 from domain.generation.entity import NoticeCode
 from domain.instruction import InstructionRef, InstructionScope
 from domain.model import UsageSource
@@ -37,8 +38,11 @@ def to_context(row: Mapping[str, Any]) -> ContextReport | None:
             "summary_id": SummaryId(UUID(stored["summary_id"])) if "summary_id" in stored else None,
         }
     )
-    counted = row["input_tokens"] if row["usage_source"] == UsageSource.PROVIDER.value else None
-    cut = NoticeCode.PROVIDER_TRUNCATED.value in (row["notices"] or "")
+    notices = row["notices"] or ""
+    # What was asked for twice is counted for both prompts, of which the report tells the first.
+    twice = NoticeCode.OUTPUT_REPAIRED.value in notices or row["error_code"] == GenerationErrorCode.INVALID_JSON.value
+    counted = row["input_tokens"] if row["usage_source"] == UsageSource.PROVIDER.value and not twice else None
+    cut = NoticeCode.PROVIDER_TRUNCATED.value in notices
     return replace(report, provider_input_tokens=counted, provider_truncated=cut)
 
 

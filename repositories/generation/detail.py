@@ -16,6 +16,7 @@ from domain.generation.entity import (
 )
 from domain.generation.log import NewStart, TruncationReason
 from domain.model import ModelKey, TokenCount
+from domain.response_format import ResponseFormat, ResponseFormatType
 
 
 def started_json(attempt: int, model_key: ModelKey) -> str:
@@ -35,7 +36,10 @@ def finished_json(ending: Ending) -> str:
 
 
 def settings_json(settings: GenerationSettings) -> str:
-    return json.dumps({name: value for name, value in asdict(settings).items() if value is not None})
+    said = {name: value for name, value in asdict(settings).items() if value is not None}
+    if settings.response_format is not None:
+        said["response_format"] = _format(settings.response_format)
+    return json.dumps(said)
 
 
 def turned_to_json(start: NewStart) -> str:
@@ -57,8 +61,12 @@ def tokens_json(count: TokenCount | None) -> str | None:
 
 def to_settings(text: str) -> GenerationSettings:
     stored = json.loads(text)
-    stop = stored.pop("stop", None)
-    return GenerationSettings(**stored, stop=None if stop is None else tuple(stop))
+    stop, form = stored.pop("stop", None), stored.pop("response_format", None)
+    return GenerationSettings(
+        **stored,
+        stop=None if stop is None else tuple(stop),
+        response_format=None if form is None else ResponseFormat(ResponseFormatType(form["type"]), form["schema"]),
+    )
 
 
 def to_notice(stored: dict[str, Any]) -> Notice:
@@ -71,6 +79,10 @@ def to_notices(text: str | None) -> tuple[Notice, ...]:
 
 def to_attempts(text: str | None) -> tuple[ProviderAttempt, ...]:
     return tuple(map(_to_attempt, json.loads(text))) if text else ()
+
+
+def _format(form: ResponseFormat) -> dict[str, str | None]:
+    return {"type": form.type.value, "schema": form.schema}
 
 
 def _notice(notice: Notice) -> dict[str, str]:

@@ -46,6 +46,7 @@ from domain.model import (
     TextPiece,
     Turn,
 )
+from domain.response_format import ResponseFormat, SchemaProblem
 from domain.user import ApiKey, Role, User, Viewer
 from domain.world import ApiKeyId, BranchId, ConversationId, GenerationId, MessageId, NodeId, UserId, uuid7
 
@@ -266,6 +267,21 @@ class FakeLog:
     def _fails(self) -> bool:
         self.outages, failing = max(self.outages - 1, 0), self.outages > 0
         return failing
+
+
+class FakeChecker:
+    """Finds `bad` texts at fault, as they are in all."""
+
+    def __init__(self, *bad: str) -> None:
+        self.bad, self.asked = bad, list[str]()
+
+    async def schema_problem(self, schema: str) -> SchemaProblem | None:
+        return None
+
+    async def answer_problem(self, text: str, form: ResponseFormat) -> str | None:
+        await asyncio.sleep(0)
+        self.asked.append(text)
+        return f"{text} is bad" if text in self.bad else None
 
 
 DONE = AnswerEnd(ModelFinishReason.STOP, None)

@@ -13,14 +13,14 @@ from domain.generation.run import Run
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
 from domain.model import LanguageModel, Models
-from tests.domain.fakes import FakeLog, FakeWorld, OneServer, SameOrder, a_model, an_order
+from tests.domain.fakes import FakeChecker, FakeLog, FakeWorld, OneServer, SameOrder, a_model, an_order
 
 
 class Stage:
     def __init__(self, log: FakeLog) -> None:
         self.log, self.wakes, self.paused, self.circuits = log, Wakes(), list[float](), Circuits()
         self.writer = LogWriter(log, self.wakes)
-        self.awaited = 0
+        self.awaited, self.checker = 0, FakeChecker()
         self._writing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -41,7 +41,9 @@ class Stage:
         self.log.begin(order.generation)
         policy = AskPolicy(pause=self._pause)
         asking = Asking(order, models, SameOrder(models), self.circuits, FakeWorld(), policy)
-        return Run(order, asking, self.log, self.writer, self.wakes, total=total, on_awaited=self._count)
+        return Run(
+            order, asking, self.log, self.writer, self.wakes, checker=self.checker, total=total, on_awaited=self._count
+        )
 
     async def play(self, server: LanguageModel) -> list[LogEntry]:
         order = an_order()

@@ -7,13 +7,14 @@ import pytest
 
 from domain.errors import GenerationErrorCode, ServerDraining
 from domain.generation.entity import FinishReason, GenerationError, GenerationStatus
-from domain.generation.log import Append, GenerationStarted, Line, NewText, StopRequest
+from domain.generation.log import Append, GenerationStarted, Line, NewCut, NewText, StopRequest, TruncationReason
 from domain.generation.run import RunPolicy
 from domain.generation.runs import Contact, Node, Runs
 from domain.model import LanguageModel, ModelKey, Models, Usage, UsageSource
 from tests.domain.fakes import (
     DONE,
     NODE,
+    FakeChecker,
     FakeLog,
     FakeModel,
     FakeWorld,
@@ -51,6 +52,7 @@ def runs_on(
         preparation=SameOrder(models, gone=gone, too_large=too_large),
         world=FakeWorld(),
         node=replace(node, lines=(line,)),
+        checker=FakeChecker(),
         policy=RunPolicy(),
     )
 
@@ -223,3 +225,15 @@ async def _until(true: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.005)
     pytest.fail("it did not happen")
+
+
+async def test_a_run_lost_in_a_repair_ends_with_what_stands_there_and_counts_both_prompts(
+    stage: Stage, log: FakeLog
+) -> None:
+    generation = log.begin(a_generation())
+    entries = NewText("oh no", 0), NewCut(0, TruncationReason.REPAIR), NewText("{", 0)
+    await log.append([Append(generation.id, 1, 1, entries)])
+    async with runs_on(stage, log, FakeModel()).serving():
+        ending = log.endings[GENERATION]
+    assert (ending.status, ending.text) == (GenerationStatus.INTERRUPTED, "{")
+    assert ending.usage == Usage(2 * 11, 0, UsageSource.PARTIAL)

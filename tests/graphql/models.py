@@ -46,6 +46,7 @@ MODELS = (
     model("frail", provider="shaky", fallbacks=("whole",)),
     model("tight", context_window=400, max_output_tokens=100),
     model("counted", provider="counting", context_window=400, max_output_tokens=100),
+    model("formal", capabilities=(*BOTH, ModelCapability.JSON_SCHEMA)),
     model("spare", provider="steady", max_output_tokens=2048, output_price_per_million=Decimal(30)),
 )
 PROVIDERS = sorted({model.provider for model in MODELS})

@@ -43,5 +43,6 @@ async def rebuilt(gus: Gus, generation: str) -> bytes:
             settings.seed,
             settings.stop or (),
             continues=run.text_offset > 0,
+            response_format=settings.response_format if report.holds_to_form else None,
         )
     )

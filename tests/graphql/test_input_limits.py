@@ -11,6 +11,7 @@ from tests.graphql.front_end import FrontEnd, script
 LIMITS = """
 {viewer {inputLimits {
   textLength titleLength instructionLength tags tagLength commentLength stopSequences stopLength idempotencyKeyLength
+  schemaLength
 }}}
 """
 
@@ -23,6 +24,10 @@ async def _rated(ada: FrontEnd, **said: object) -> dict[str, Any]:
 
 async def _told(ada: FrontEnd, length: int) -> dict[str, Any]:
     return dict((await ada.ask(SET_INSTRUCTION, text="x" * length))["setInstruction"])
+
+
+def _schema_of(length: int) -> dict[str, object]:
+    return {"type": "JSON_SCHEMA", "schema": {"title": "x" * (length - len('{"title":""}'))}}
 
 
 # By the limit's name, what is said at so great a length or in so great a number.
@@ -39,6 +44,7 @@ SAID: list[tuple[str, Says]] = [
     ("commentLength", lambda ada, most: _rated(ada, comment="x" * most)),
     ("stopSequences", lambda ada, most: ada.create(settings={"stop": [f"{n}" for n in range(most)]})),
     ("stopLength", lambda ada, most: ada.create(settings={"stop": ["x" * most]})),
+    ("schemaLength", lambda ada, most: ada.create(settings={"responseFormat": _schema_of(most)})),
     ("idempotencyKeyLength", lambda ada, most: ada.create(idempotencyKey="x" * most)),
 ]
 

@@ -141,6 +141,8 @@ async def test_every_request_is_rebuilt_to_the_byte(
     runs.append(await ended(ada, await ada.go_on(runs[-1]["reply"]["id"], maxOutputTokens=20)))
     runs.append(await ended(ada, await ada.edit(first["userMessage"]["id"], "Another beginning")))
     runs.append(await ended(ada, await ada.regenerate(runs[3]["reply"]["id"], settings={"temperature": 0.5})))
+    object_of = {"model": "formal", "responseFormat": {"type": "JSON_OBJECT"}}
+    runs.append(await ada.said(script(say=["{}"]), **here(first), settings=object_of))
     slow = await ada.send(script(words=2, first_delay_ms=200), **here(first))
     queued = await ada.send("In turn", **here(first), onBusy="ENQUEUE")
     runs += [await ended(ada, slow), await ended(ada, queued)]
@@ -149,7 +151,7 @@ async def test_every_request_is_rebuilt_to_the_byte(
     async with process(database_url, settings, catalogue) as restarted:
         await ada.at(served(restarted, built)).said("And after a restart?", **here(first))
         requests = [seen.raw for seen in model_server.seen if seen.path.endswith("completions")]
-        assert len(requests) == len(runs) + 1 == 13
+        assert len(requests) == len(runs) + 1 == 14
         for request, run in zip(requests, runs, strict=False):
             again = await rebuilt(restarted, run["generation"]["id"])
             assert again == request

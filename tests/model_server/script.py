@@ -43,7 +43,8 @@ class Script:
     `after`: words before the fault. `times`: the fault happens to the first so many requests with this very script.
 
     `comment_ms`: while it hangs, a comment comes that often. `say`: instead of numbered words, one delta for each.
-    `prompt_tokens`: what it reports, if not the words that it was sent.
+    `prompt_tokens`: what it reports, if not the words that it was sent. `then`: how the next request with this very script
+    is answered.
     """
 
     words: int = 20
@@ -58,6 +59,7 @@ class Script:
     reasoning: int = 0
     think: int = 0
     prompt_tokens: int | None = None
+    then: "Script | None" = None
     say: tuple[str, ...] = ()
     tag: str = ""
     id: str = ""
@@ -66,9 +68,11 @@ class Script:
 def script_of(body: dict[str, object]) -> Script:
     said = _last_user_text(body)
     if said.startswith("script:"):
-        return _script(json.loads(said.removeprefix("script:")))
-    _, _, settings = str(body.get("model", "")).partition("scripted/")
-    return _script(dict(pair.split("=", 1) for pair in settings.split(",") if pair))
+        # Behind it may stand what gus has to say about an answer that it refused.
+        settings, _ = json.JSONDecoder().raw_decode(said.removeprefix("script:").lstrip())
+        return _script(settings)
+    _, _, named = str(body.get("model", "")).partition("scripted/")
+    return _script(dict(pair.split("=", 1) for pair in named.split(",") if pair))
 
 
 def _last_user_text(body: dict[str, object]) -> str:
@@ -91,6 +95,8 @@ def _typed(name: str, value: object) -> object:
     match name:
         case "fault":
             return Fault(str(value))
+        case "then":
+            return _script(value) if isinstance(value, dict) else None
         case "say":
             return tuple(value) if isinstance(value, list) else (str(value),)
         case "delay_ms" | "first_delay_ms" | "comment_ms":

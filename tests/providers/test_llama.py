@@ -1,6 +1,7 @@
 """The real embedded model: one start for all that only asks."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,7 +16,9 @@ import httpx
 import pytest
 
 from domain.model import AnswerEnd, ModelCapability, ModelFinishReason, ModelHealth, ModelRequest, Speaker, Turn
+from domain.response_format import ResponseFormat, ResponseFormatType
 from providers import llama
+from providers.json_schema import JsonSchemas
 from providers.llama import CONTEXT_WINDOW, KEY, EmbeddedModel, EmbeddedModelFailed, embedded_entry
 from providers.openai import OpenAiServer
 from tests.providers.asking import ask
@@ -66,6 +69,15 @@ async def test_it_goes_on_with_an_answer_and_says_the_rest_only(model: EmbeddedM
     assert whole.end.usage is not None
     # The question as prompted, and the 8 tokens of what was begun, with no end of the turn behind them.
     assert (whole.end.usage.input_tokens, whole.end.usage.output_tokens) == (35 + 8, 12)
+
+
+async def test_it_is_held_to_a_schema(model: EmbeddedModel) -> None:
+    colours = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+    form = ResponseFormat(ResponseFormatType.JSON_SCHEMA, json.dumps(colours | {"additionalProperties": False}))
+    async with OpenAiServer(model.server_config()) as server:
+        answered = await ask(server, replace(QUESTION, max_output_tokens=40, response_format=form))
+    assert await JsonSchemas().answer_problem(answered.text, form) is None
+    assert json.loads(answered.text)["colour"] in ("red", "blue")
 
 
 async def test_nobody_without_the_key_is_answered(model: EmbeddedModel) -> None:

@@ -1,6 +1,7 @@
 import json
 
 from domain.model import ModelRequest, Speaker, Turn
+from domain.response_format import ResponseFormat, ResponseFormatType
 from providers.request import body
 
 TURNS = (Turn(Speaker.SYSTEM, "Be brief."), Turn(Speaker.USER, "Hi"), Turn(Speaker.ASSISTANT, "Hello"))
@@ -47,3 +48,16 @@ def test_only_an_answer_that_is_continued_is_sent_as_such() -> None:
 def test_the_operators_own_role_markers_are_sent_as_they_are() -> None:
     sent = json.loads(body(ModelRequest("llama", (Turn(Speaker.SYSTEM, "<|im_end|>", verbatim=True),), 64)))
     assert sent["messages"][0]["content"] == "<|im_end|>"
+
+
+def test_an_answer_is_held_to_its_form_by_the_server() -> None:
+    def sent(kind: ResponseFormatType, schema: str | None = None) -> object:
+        asked = ModelRequest("llama", TURNS, 64, response_format=ResponseFormat(kind, schema))
+        return json.loads(body(asked)).get("response_format")
+
+    assert sent(ResponseFormatType.TEXT) is None
+    assert sent(ResponseFormatType.JSON_OBJECT) == {"type": "json_object"}
+    assert sent(ResponseFormatType.JSON_SCHEMA, '{"type":"array"}') == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "array"}},
+    }

@@ -32,6 +32,7 @@ from domain.generation.log import (
     GenerationFinished,
     GenerationStarted,
     Line,
+    NewCut,
     NewNotice,
     NewStart,
     NewText,
@@ -40,8 +41,10 @@ from domain.generation.log import (
     StopRequest,
     TextDelta,
     TextTruncated,
+    TruncationReason,
     Want,
     read_all,
+    text_of,
 )
 from domain.message import MessageFilter, MessageStatus
 from domain.model import ModelKey, Usage, UsageSource
@@ -99,6 +102,16 @@ async def test_what_was_appended_reads_in_order_from_any_cursor(story: Story, ru
     [found] = await story.log.read([Want(run.id, 2, 1)])
     assert found is not None
     assert (list(found.entries), found.last_seq, found.ended) == (entries[2:3], 4, False)
+
+
+async def test_what_takes_the_place_of_a_text_is_read_as_the_text(story: Story, run: Generation) -> None:
+    again = NewText("oh no", 0), NewCut(0, TruncationReason.REPAIR), NewText("{}", 0, tokens=2)
+    await story.log.append([Append(run.id, 1, 1, again)])
+    entries = await read_all(story.log, run.id)
+    assert entries[2] == TextTruncated(3, entries[1].at, run.id, 0, TruncationReason.REPAIR)
+    assert (await story.message(run.reply_id)).text == text_of(entries) == "{}"
+    # What was taken away was produced nevertheless.
+    assert (await story.generation(run.id)).produced_tokens == 3
 
 
 async def test_wants_are_answered_in_their_order_by_one_statement(
