@@ -85,6 +85,9 @@ class Continuations:
         except ContextTooLarge:
             await self._generations.let_be(left.id)
             return
+        except NotFound:
+            # Deleted since the first look.
+            return
         with suppress(Moved, Refusal):
             await self._once.write_and_start(self._write_on(plan))
 
@@ -105,10 +108,12 @@ class Continuations:
         return await self._planned(reply, before, model, settings)
 
     async def _planned(self, reply: Message, before: Generation, model: Model, settings: GenerationSettings) -> Plan:
-        """Raises ContextTooLarge."""
+        """Raises ContextTooLarge, NotFound."""
         owner, received_at = before.owner_id, self._world.now()
-        asked = (await self._messages.messages(owner, [reply.parent_id]))[reply.parent_id] if reply.parent_id else None
-        assert asked is not None, "a reply answers something"
+        assert reply.parent_id is not None, "what a run wrote answers something"
+        asked = (await self._messages.messages(owner, [reply.parent_id])).get(reply.parent_id)
+        if asked is None:
+            raise NotFound("input", "reply")
         policy = await self._windows.policy(reply.conversation_id)
         layers = await self._instructions.layers(owner, model.key, reply.conversation_id, request=before.instruction)
         window = await self._windows.assemble(

@@ -60,6 +60,14 @@ def here(sent: dict[str, Any]) -> dict[str, str]:
     return {"conversation": sent["conversation"]["id"]}
 
 
+class Erred(AssertionError):
+    """Nothing was to go wrong."""
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.args[0]]
+
+
 class FrontEnd:
     """`secret` None: a visitor."""
 
@@ -81,7 +89,8 @@ class FrontEnd:
 
     async def ask(self, query: str, **variables: object) -> dict[str, Any]:
         answered = await self.answer(query, **variables)
-        assert "errors" not in answered, answered["errors"]
+        if "errors" in answered:
+            raise Erred(answered["errors"])
         return dict(answered["data"])
 
     async def refused(self, query: str, **variables: object) -> list[str]:

@@ -68,8 +68,9 @@ class Script:
 def script_of(body: dict[str, object]) -> Script:
     said = _last_user_text(body)
     if said.startswith("script:"):
-        # Behind it may stand what gus has to say about an answer that it refused.
-        settings, _ = json.JSONDecoder().raw_decode(said.removeprefix("script:").lstrip())
+        # What was said last counts, where turns were joined. Behind it may stand what gus has to say about an answer that
+        # it refused.
+        settings, _ = json.JSONDecoder().raw_decode(said.rpartition("script:")[2].lstrip())
         return _script(settings)
     _, _, named = str(body.get("model", "")).partition("scripted/")
     return _script(dict(pair.split("=", 1) for pair in named.split(",") if pair))

@@ -1,0 +1,325 @@
+"""All trees of one user as the database has them, and what must hold of them whatever was done."""
+
+import itertools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+from uuid import UUID
+
+from domain.generation.entity import GenerationStatus
+from repositories.database import Database
+from tests.graphql.models import MODELS
+
+R = TypeVar("R")
+
+# One snapshot.
+_ALL = """
+WITH mine AS (SELECT * FROM conversations WHERE owner_id = $1 AND deleted_at IS NULL)
+SELECT (SELECT json_agg(c ORDER BY c.id) FROM mine c)::text AS conversations,
+  (SELECT json_agg(b) FROM branches b JOIN mine ON mine.id = b.conversation_id)::text AS branches,
+  (SELECT json_agg(m ORDER BY m.conversation_id, m.number) FROM messages m JOIN mine ON mine.id = m.conversation_id)::text
+    AS messages,
+  (SELECT json_agg(g ORDER BY g.queued_at, g.id) FROM generations g JOIN mine ON mine.id = g.conversation_id)::text AS runs
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConversation:
+    id: str
+    state: str
+    version: int
+    event_seq: int
+    message_count: int
+    root_count: int
+    active_leaf_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBranch:
+    id: str
+    conversation_id: str
+    parent_branch_id: str | None
+    fork_depth: int | None
+    tip_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    id: str
+    conversation_id: str
+    branch_id: str
+    parent_id: str | None
+    depth: int
+    number: int
+    sibling_index: int
+    child_count: int
+    role: str
+    status: str
+    text: str
+    generation_id: str | None
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        return self.parent_id, self.branch_id, self.depth, self.number, self.sibling_index, self.role
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    id: str
+    conversation_id: str
+    reply_id: str
+    status: str
+    model_key: str
+    ended_at: str | None
+    stop_requested_at: str | None
+    text_offset: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_nano: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Messages in the order of their numbers, runs in the order in which they were asked for."""
+
+    conversation: StoredConversation
+    branches: tuple[StoredBranch, ...]
+    messages: tuple[StoredMessage, ...]
+    runs: tuple[StoredRun, ...]
+
+    @property
+    def by_id(self) -> dict[str, StoredMessage]:
+        return {message.id: message for message in self.messages}
+
+    @property
+    def families(self) -> dict[str | None, list[StoredMessage]]:
+        found: dict[str | None, list[StoredMessage]] = defaultdict(list)
+        for message in self.messages:
+            found[message.parent_id].append(message)
+        return found
+
+    @property
+    def leaves(self) -> list[StoredMessage]:
+        families = self.families
+        return [message for message in self.messages if message.id not in families]
+
+    def path(self, message: StoredMessage) -> list[StoredMessage]:
+        """From its root; a cycle is gone round once, and an orphan's path begins with it."""
+        by_id, path = self.by_id, [message]
+        while len(path) <= len(by_id) and (path[-1].parent_id or "") in by_id:
+            path.append(by_id[path[-1].parent_id or ""])
+        return path[::-1]
+
+    def below(self, message: StoredMessage) -> list[StoredMessage]:
+        """With itself."""
+        found, families = [message], self.families
+        for each in found:
+            found += families.get(each.id, [])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    trees: dict[str, Tree]
+
+    @property
+    def messages(self) -> dict[str, StoredMessage]:
+        return {message.id: message for tree in self.trees.values() for message in tree.messages}
+
+    @property
+    def runs(self) -> dict[str, StoredRun]:
+        return {run.id: run for tree in self.trees.values() for run in tree.runs}
+
+    @property
+    def unfinished(self) -> list[StoredRun]:
+        return [run for run in self.runs.values() if run.ended_at is None]
+
+
+async def stored(database: Database, owner: UUID) -> Forest:
+    [row] = await database.fetch(_ALL, owner)
+    branches = _by_conversation(_rows(StoredBranch, row["branches"]))
+    messages = _by_conversation(_rows(StoredMessage, row["messages"]))
+    runs = _by_conversation(_rows(StoredRun, row["runs"]))
+    conversations = _rows(StoredConversation, row["conversations"])
+    return Forest(
+        {c.id: Tree(c, tuple(branches[c.id]), tuple(messages[c.id]), tuple(runs[c.id])) for c in conversations}
+    )
+
+
+def _rows(kind: type[R], text: str | None) -> list[R]:
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # a dataclass each
+    return [kind(**{name: row[name] for name in names}) for row in json.loads(text or "[]")]
+
+
+def _by_conversation(rows: Iterable[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.conversation_id].append(row)
+    return found
+
+
+def flaws(forest: Forest) -> list[str]:
+    """In words; none where all is well."""
+    checks = (_parents, _numbers, _siblings, _leaves, _branches, _replies, _writers, _usage)
+    found = (flaw for tree in forest.trees.values() for check in checks for flaw in check(tree))
+    return list(found)
+
+
+def _parents(tree: Tree) -> Iterator[str]:
+    """Each stands below an earlier one of its tree: so there is neither an orphan nor a cycle."""
+    earlier: dict[str, StoredMessage] = {}
+    for message in tree.messages:
+        parent = earlier.get(message.parent_id or "")
+        if message.parent_id is not None and parent is None:
+            yield f"{message} has no parent before it"
+        if message.depth != (parent.depth + 1 if parent else 0):
+            yield f"{message} is not one deeper than {parent}"
+        earlier[message.id] = message
+
+
+def _numbers(tree: Tree) -> Iterator[str]:
+    count = tree.conversation.message_count
+    if [message.number for message in tree.messages] != list(range(1, count + 1)):
+        yield f"{count} messages are numbered {[message.number for message in tree.messages]}"
+
+
+def _siblings(tree: Tree) -> Iterator[str]:
+    families = tree.families
+    for parent_id, family in families.items():
+        if [message.sibling_index for message in family] != list(range(1, len(family) + 1)):
+            yield f"below {parent_id} stand {family}"
+    for message in tree.messages:
+        if message.child_count != len(families.get(message.id, [])):
+            yield f"{message} has other children: {families.get(message.id)}"
+    if tree.conversation.root_count != len(families.get(None, [])):
+        yield f"{tree.conversation} has other roots: {families.get(None)}"
+
+
+def _leaves(tree: Tree) -> Iterator[str]:
+    leaves, shown = tree.leaves, tree.conversation.active_leaf_id
+    ends: set[str | None] = {leaf.id for leaf in leaves}
+    if shown not in (ends or {None}):
+        yield f"{shown} is shown, and is no leaf"
+    for leaf in leaves:
+        path = tree.path(leaf)
+        if [message.depth for message in path] != list(range(leaf.depth + 1)):
+            yield f"{leaf} has no path from a root: {path}"
+    if len(leaves) != len(tree.branches):
+        yield f"{len(tree.branches)} branches have {len(leaves)} ends"
+
+
+def _branches(tree: Tree) -> Iterator[str]:
+    by_id = tree.by_id
+    for branch in tree.branches:
+        run = sorted((each for each in tree.messages if each.branch_id == branch.id), key=lambda each: each.depth)
+        first = 0 if branch.fork_depth is None else branch.fork_depth + 1
+        if [message.depth for message in run] != list(range(first, first + len(run))) or not run:
+            yield f"{branch} is not one run from its fork down: {run}"
+            continue
+        if any(below.parent_id != above.id for above, below in itertools.pairwise(run)):
+            yield f"{branch} is torn: {run}"
+        parent = by_id.get(run[0].parent_id or "")
+        if (parent and (parent.branch_id, parent.depth)) != (
+            branch.parent_branch_id and (branch.parent_branch_id, branch.fork_depth)
+        ):
+            yield f"{branch} does not fork where it says: {parent}"
+        if branch.tip_number != run[-1].number:
+            yield f"{branch} does not end in {run[-1]}"
+
+
+def _replies(tree: Tree) -> Iterator[str]:
+    """A run writes one reply, and is the latest to do so while it lasts; the end of a run is that of its reply."""
+    by_id, runs = tree.by_id, {run.id: run for run in tree.runs}
+    for run in tree.runs:
+        reply = by_id.get(run.reply_id)
+        if reply is None or reply.role != "ASSISTANT":
+            yield f"{run} writes {reply}"
+        elif run.ended_at is None and reply.generation_id != run.id:
+            yield f"{run} goes on, and another one writes {reply}"
+    for message in tree.messages:
+        last = runs.get(message.generation_id or "")
+        if message.generation_id is not None and (last is None or last.reply_id != message.id):
+            yield f"{message} is of {last}"
+        if last and last.ended_at and message.status != GenerationStatus(last.status).of_reply().value:
+            yield f"{message} is left behind by {last}"
+        if last is None and message.status in ("PENDING", "STREAMING"):
+            yield f"nobody writes {message}"
+
+
+def _writers(tree: Tree) -> Iterator[str]:
+    """Nobody answers what is still being written; to be stopped, one that waits has its turn at once."""
+    by_id, unfinished = tree.by_id, {run.reply_id: run for run in tree.runs if run.ended_at is None}
+    for reply_id, run in unfinished.items():
+        above = [message for message in tree.path(by_id[reply_id])[:-1] if message.id in unfinished]
+        if run.status == "RUNNING" and run.stop_requested_at is None and above:
+            yield f"{run} answers what is being written: {above}"
+
+
+_PRICES = {
+    model.key: (int(model.input_price_per_million * 1000), int(model.output_price_per_million * 1000))
+    for model in MODELS
+}
+
+
+def _usage(tree: Tree) -> Iterator[str]:
+    """A run that completed has produced what it added to its reply, any other at least that; and costs by the price list."""
+    by_id = tree.by_id
+    for reply_id, runs in itertools.groupby(sorted(tree.runs, key=lambda run: run.reply_id), lambda run: run.reply_id):
+        texts = _added(by_id[reply_id].text, list(runs))
+        for run, text in texts:
+            if run.ended_at is None or run.output_tokens is None:
+                continue
+            words = len(re.findall(r"w\d+-", text))
+            if words > run.output_tokens or (run.status == "COMPLETED" and words != run.output_tokens):
+                yield f"{run} has added {words} words: {text!r}"
+            price = _PRICES[run.model_key]  # type: ignore[index]  # a ModelKey is a str
+            if run.cost_nano != (run.input_tokens or 0) * price[0] + run.output_tokens * price[1]:
+                yield f"{run} costs something else"
+
+
+def _added(text: str, runs: list[StoredRun]) -> list[tuple[StoredRun, str]]:
+    """Each begins where the one before it ended. All words are ASCII."""
+    ends = [*(run.text_offset for run in runs[1:]), len(text)]
+    return [(run, text[run.text_offset : end]) for run, end in zip(runs, ends, strict=True)]
+
+
+def changes(before: Forest, after: Forest) -> list[str]:
+    """What has happened that must not: nothing that was said or has ended is ever another, or gone."""
+    return list(itertools.chain(_moved(before, after), _rewritten(before, after), _billed_again(before, after)))
+
+
+def _moved(before: Forest, after: Forest) -> Iterator[str]:
+    for id, tree in before.trees.items():
+        if id not in after.trees:
+            continue
+        now, was = after.trees[id].conversation, tree.conversation
+        if (now.message_count, now.version, now.event_seq) < (was.message_count, was.version, was.event_seq):
+            yield f"{was} went back to {now}"
+        by_id = after.trees[id].by_id
+        yield from (f"{each} is gone" for each in tree.messages if each.id not in by_id)
+        yield from (
+            f"{each} has moved" for each in tree.messages if each.id in by_id and by_id[each.id].place != each.place
+        )
+
+
+def _rewritten(before: Forest, after: Forest) -> Iterator[str]:
+    messages, runs = after.messages, before.runs
+    for message in before.messages.values():
+        now, run = messages.get(message.id), runs.get(message.generation_id or "")
+        if now is None or (run is not None and run.ended_at is None):
+            continue
+        same_run = now.generation_id == message.generation_id
+        if same_run and (now.text, now.status) != (message.text, message.status):
+            yield f"{message} became {now}"
+        if not same_run and not now.text.startswith(message.text):
+            yield f"{message} was gone on with as {now}"
+
+
+def _billed_again(before: Forest, after: Forest) -> Iterator[str]:
+    runs = after.runs
+    for run in before.runs.values():
+        if run.ended_at is not None and run.id in runs and runs[run.id] != run:
+            yield f"{run} became {runs[run.id]}"
