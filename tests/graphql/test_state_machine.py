@@ -56,7 +56,7 @@ class Stage:
         self.answered: Counter[tuple[str, str]] = Counter()
 
     @property
-    def steps(self) -> int:
+    def acts(self) -> int:
         return self.answered.total()
 
     def run(self, doing: Coroutine[None, None, T]) -> T:
@@ -71,9 +71,9 @@ class Stage:
 
     def count(self, done: Done) -> None:
         self.answered[done.act.kind, done.answered] += 1
-        if self.steps % 500 == 0:
+        if self.acts % 500 == 0:
             self._tell(
-                f"{self.steps} steps: {sum(n for (kind, said), n in self.answered.items() if said == SUCCESS[kind])} were done"
+                f"{self.acts} acts: {sum(n for (kind, said), n in self.answered.items() if said == SUCCESS[kind])} were done"
             )
 
 
@@ -145,7 +145,7 @@ class Story(RuleBasedStateMachine):
 
     async def _read(self, tree: Tree) -> None:
         """As a front end does: what is read of a leaf is the one path that leads to it."""
-        leaf = tree.leaves[self._stage.steps % len(tree.leaves)] if tree.leaves else None
+        leaf = tree.leaves[self._stage.acts % len(tree.leaves)] if tree.leaves else None
         path, families = tree.path(leaf) if leaf else [], tree.families
         asked = {"id": encode("Conversation", tree.conversation.id), "leaf": leaf and encode("Message", leaf.id)}
         found = (await self._user[1].ask(READ, **asked))["conversation"]
@@ -186,7 +186,7 @@ async def test_whatever_is_done_every_tree_stays_one(
             print(f"\n{progress}", end="", flush=True)
 
     stage = Stage(gus, apps, tell)
-    # About two acts to a step: some are done at once, and some find nothing to be done to.
+    # About two acts to a step, as some are done at once.
     stories = effort(
         max_examples=-(-steps // STEPS_IN_A_STORY),
         stateful_step_count=STEPS_IN_A_STORY,
@@ -198,6 +198,6 @@ async def test_whatever_is_done_every_tree_stays_one(
     )
     made = cast(type[RuleBasedStateMachine], lambda: Story(stage))
     await asyncio.to_thread(run_state_machine_as_test, made, settings=stories)
-    tell(f"{stage.steps} steps: {dict(sorted(stage.answered.items()))}")
-    assert stage.steps >= steps
+    tell(f"{stage.acts} acts: {dict(sorted(stage.answered.items()))}")
+    assert stage.acts >= steps
     assert {kind for kind, said in stage.answered if said == SUCCESS[kind]} == set(SUCCESS)
