@@ -27,11 +27,15 @@ SUCCESS = {
 }
 TALK = ("send", "edit", "regenerate", "continue")
 
-# What is said, to which model: answers that end soon, late, never, too early, badly, or one after the other.
+HANGS = (script(words=9, after=3, fault="hang_between"), "scripted")
+# What is said, to which model: answers that end never, soon, late, too early, badly, or one after the other. Many hang, so
+# that others wait for them.
 SAYINGS = [
+    HANGS,
+    HANGS,
+    HANGS,
     (script(words=2), "scripted"),
     (script(words=6, delay_ms=10), "scripted"),
-    (script(words=9, after=3, fault="hang_between"), "scripted"),
     (script(words=2, finish="length"), "scripted"),
     (script(words=2, finish="length"), "whole"),
     (script(words=5, after=2, fault="cut"), "other"),
@@ -66,7 +70,7 @@ def acts() -> st.SearchStrategy[Act]:
         other=st.integers(0, 10_000),
         elsewhere=st.booleans(),
         saying=st.integers(0, len(SAYINGS) - 1),
-        on_busy=st.sampled_from(["REJECT", "ENQUEUE", "INTERRUPT", "BRANCH"]),
+        on_busy=st.sampled_from(["REJECT", "ENQUEUE", "ENQUEUE", "ENQUEUE", "INTERRUPT", "BRANCH"]),
         scope=st.sampled_from(["PATH", "PATH_AND_SIBLINGS", "SUBTREE"]),
         state=st.sampled_from(["ACTIVE", "ACTIVE", "PAUSED", "ARCHIVED"]),
     )
