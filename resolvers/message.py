@@ -152,8 +152,10 @@ async def generations(
 async def viewer_can(root: strawberry.Parent[Message], info: Info) -> list[MessageAction]:
     # The conversation first: then all messages of a page ask for their runs at once.
     place, run = await conversation(root, info), await generation(root, info)
-    written_by = info.context.services.models.recorded(run.model_key) if run else None
-    return actions(root, place, run, written_by)
+    services = info.context.services
+    wrote = services.models.recorded(run.model_key) if run else None
+    usable = wrote is not None and services.access.denial(info.context.viewer, wrote) is None
+    return actions(root, place, run, wrote if usable else None)
 
 
 async def parent(root: strawberry.Parent[Message], info: Info) -> Message | None:

@@ -25,7 +25,7 @@ class MessageAction(Enum):
 def actions(
     message: Message, conversation: Conversation, run: Generation | None, model: Model | None
 ) -> list[MessageAction]:
-    """`run` wrote the message last, of `model`; None: nobody did, or not here."""
+    """`run` wrote the message last; None: nobody did, or not here. `model`: its model, if the viewer may still use it."""
     is_reply, is_open = message.role is MessageRole.ASSISTANT, conversation.is_open
     may = {
         MessageAction.EDIT: is_open and message.role is MessageRole.USER,
@@ -41,7 +41,7 @@ def actions(
 
 
 def _can_go_on(reply: Message, run: Generation | None, model: Model | None) -> bool:
-    if run is None or model is None or run.ended_at is None or model.retired:
+    if run is None or model is None or run.ended_at is None:
         return False
     able = not kept_of(reply) or ModelCapability.CONTINUE in model.capabilities
     return able and was_cut_short(reply, run)

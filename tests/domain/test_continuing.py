@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.access import Access
 from domain.conversation.commands import ContinueReply
 from domain.conversation.continuing import Continuations
 from domain.conversation.once import Once
@@ -14,7 +15,9 @@ from domain.errors import NotFound
 from domain.generation.entity import Generation, GenerationStatus
 from domain.message import Message, MessageRole, MessageStatus, Place
 from domain.model import ModelCapability, Models
-from domain.world import BranchId, GenerationId, MessageId, UserId
+from domain.plan import Plan, Plans
+from domain.user import Role
+from domain.world import BranchId, GenerationId, MessageId, PlanKey, UserId
 from tests.domain.fakes import NOW, FakeModel, FakeWorld, OneServer, a_generation, a_model, a_viewer
 
 LEFT = replace(a_generation(), status=GenerationStatus.STOPPED, ended_at=NOW)
@@ -66,14 +69,17 @@ def continuations() -> Continuations:
     conversations: Any = NeverAsked()
     unneeded: Any = None
     able = a_model(capabilities=frozenset({ModelCapability.STREAMING, ModelCapability.CONTINUE}))
+    models = Models([able], OneServer(FakeModel()))
     return Continuations(
         conversations,
         messages,
         generations,
         Once(conversations, messages, generations, runs, unneeded),
-        models=Models([able], OneServer(FakeModel())),
+        models=models,
+        access=Access(models, Plans([Plan(PlanKey("all"), "All", default_for=frozenset(Role))])),
         instructions=unneeded,
         runs=runs,
+        windows=unneeded,
         world=FakeWorld(),
     )
 

@@ -100,6 +100,10 @@ async def test_a_reply_goes_on_only_by_a_model_that_is_still_in_the_plan(ada: Fr
     sent = await ada.send(script(words=500, delay_ms=20))
     await ada.stop(sent["generation"]["id"])
     await ada.followed(sent["generation"]["id"])
+    can = "query($id: ID!) {message(id: $id) {viewerCan}}"
+    assert "CONTINUE" in (await ada.ask(can, id=sent["reply"]["id"]))["message"]["viewerCan"]
+    await gus.database.execute("UPDATE generations SET model_key = 'other'")
+    assert "CONTINUE" not in (await ada.ask(can, id=sent["reply"]["id"]))["message"]["viewerCan"]
     await gus.database.execute("UPDATE generations SET model_key = 'whole'")
     command = {"reply": sent["reply"]["id"], "idempotencyKey": "k"}
     [answer] = (await unchanged(gus, ada.ask(CONTINUE, input=command))).values()
