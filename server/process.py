@@ -12,6 +12,7 @@ import uvicorn
 
 from server.models_file import Catalogue
 from server.node import Worker
+from server.protocols import HttpProtocol
 from server.settings import CannotStart, Settings
 from server.stopping import Stopping
 
@@ -42,7 +43,7 @@ async def serve_app(
     app = create_app(settings, database_url=database_url, catalogue=catalogue, worker=worker, running=running)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=MOST_FRAME_BYTES,

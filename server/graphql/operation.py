@@ -55,6 +55,8 @@ class Operation:
                 return _encode(await self._in_time(self.executor.execute_operation), self._extensions())
         except Exception as error:
             return _encode_failure([Failures().exception_payload(error)])
+        finally:
+            _let_go(self.executor)
 
     async def follow(self, deliver: Deliver) -> None:
         """Delivers the stream event by event, as fast as `deliver` takes them. RequestError: the stream failed."""
@@ -73,6 +75,7 @@ class Operation:
                 raise RequestError([Failures().exception_payload(error)], about_document=True) from None
             finally:
                 await _close(source)
+                _let_go(self.executor)
 
     async def _source(self) -> AsyncIterable[object]:
         try:
@@ -93,6 +96,7 @@ class Operation:
         executor.context_value = self.make_context()
         result = execute_subscription_event(executor)
         told = result if isinstance(result, ExecutionResult) else await self._in_time(lambda: result)
+        _let_go(executor)
         return None if _is_gone(told) else _encode(told)
 
     async def _in_time(self, execute: Callable[[], object]) -> ExecutionResult | ErrorPayload:
@@ -146,6 +150,11 @@ def _encode_payload(payload: object) -> bytes:
 
 def _encode_failure(errors: list[ErrorPayload]) -> bytes:
     return msgspec.json.encode({"errors": errors, "data": None})
+
+
+def _let_go(executor: Executor[Any]) -> None:
+    """When all is executed. It holds methods of its own, and would stay, with all it has read, until a garbage collection."""
+    del executor.async_helpers
 
 
 async def _close(source: AsyncIterable[object]) -> None:

@@ -100,11 +100,13 @@ class _Socket:
                 )
                 self._keeping = self._tasks.create_task(self._require_init())
                 await self._read()
-        except* ClientLeft:
-            # The ordinary end of a socket; there is nobody left to tell.
-            pass
-        except* Exception as group:
-            end = _end(group.exceptions[0])
+        except ExceptionGroup as group:
+            # It ends in a frame of the TaskGroup's that holds it: until a garbage collection they would keep each other.
+            group.__traceback__ = None
+            end = _end_of(group)
+        finally:
+            # What it was cancelled with knows its frames, and they know us.
+            del self._keeping
         self._multiplex.forget()
         return end
 
@@ -186,6 +188,12 @@ def _require_welcome(viewer: Viewer) -> None:
     """Who is banned reads by requests, and keeps no socket."""
     if viewer.is_banned:
         raise NotAuthenticated("You are banned: what is there can be read over HTTP.", lasting=True)
+
+
+def _end_of(group: ExceptionGroup[Exception]) -> CloseSocket | None:
+    """None: the ordinary end of a socket, where there is nobody left to tell."""
+    failures = group.split(ClientLeft)[1]
+    return _end(failures.exceptions[0]) if failures else None
 
 
 def _end(error: Exception) -> CloseSocket:

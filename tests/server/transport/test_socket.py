@@ -1,18 +1,26 @@
 """graphql-transport-ws: the connection."""
 
 import asyncio
+import gc
 import json
+from collections import Counter
 from datetime import timedelta
 
 import pytest
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from domain.errors import Unavailable
 from server.graphql import TransportLimits
-from tests.server.transport.toy import GOOD, running, until
+from server.graphql.multiplex import Multiplex
+from server.graphql.socket import _Socket
+from server.protocols import HttpProtocol
+from tests.server.transport.toy import GOOD, Toy, running, until
 
 SHORT = timedelta(milliseconds=20)
+OF_A_SOCKET = (_Socket, Multiplex, HttpProtocol, WebSocketsSansIOProtocol, StrawberryGraphQLCoreExecutionContext)
 
 
 async def test_the_protocol_is_spoken_and_said() -> None:
@@ -260,3 +268,30 @@ async def test_nothing_is_left_of_sockets_that_die() -> None:
                 client.connection.transport.abort()
         await until(lambda: not toy.transport.open_connections)
         assert not [task for task in asyncio.all_tasks() if "Multiplex" in repr(task.get_coro())]
+
+
+@pytest.mark.parametrize("is_polite", [True, False])
+async def test_nothing_of_a_socket_waits_for_the_garbage_collector(is_polite: bool) -> None:
+    async with running() as toy:
+        await _subscribed_and_left(toy, is_polite=is_polite)
+        gc.collect()
+        gc.disable()
+        try:
+            before = Counter(map(type, gc.get_objects()))
+            for _ in range(5):
+                await _subscribed_and_left(toy, is_polite=is_polite)
+            left = Counter(map(type, gc.get_objects())) - before
+        finally:
+            gc.enable()
+    assert {kind: left[kind] for kind in OF_A_SOCKET if left[kind]} == {}
+
+
+async def _subscribed_and_left(toy: Toy, *, is_polite: bool) -> None:
+    async with toy.socket() as client:
+        await client.subscribe("subscription {wait}")
+        await client.receive()
+        if not is_polite:
+            client.connection.transport.abort()
+    await until(lambda: not toy.transport.open_connections)
+    # What the kernel tells uvicorn of it comes a little later.
+    await asyncio.sleep(0.05)

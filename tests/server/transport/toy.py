@@ -22,6 +22,7 @@ from domain.throttle import Call
 from domain.user import ApiKey, Role, User, Viewer
 from domain.world import ApiKeyId, UserId
 from server.graphql import OPEN_FIELDS, GraphQLTransport, TransportLimits
+from server.protocols import HttpProtocol
 from tests.server.transport.toy_schema import SCHEMA, Context, Journal
 
 GOOD = {"Authorization": "Bearer good"}
@@ -137,6 +138,7 @@ async def served(app: Litestar) -> AsyncIterator[str]:
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
+        http=HttpProtocol,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=1024 * 1024,
