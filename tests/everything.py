@@ -33,10 +33,11 @@ def _operation(schema: GraphQLSchema, kind: OperationType, title: str, name: str
     given = ", ".join(f"{each}: ${each}" for each in field.args)
     head = f"{kind.value} {title}{f'({declared})' if declared else ''}"
     call = f"{name}{f'({given})' if given else ''}"
-    return f"{head} {{ {call} {_selection(schema, get_named_type(field.type), NEAR)} }}"
+    return f"{head} {{ {call} {selection(schema, get_named_type(field.type), NEAR)} }}"
 
 
-def _selection(schema: GraphQLSchema, of: GraphQLNamedType, near: int) -> str:
+def selection(schema: GraphQLSchema, of: GraphQLNamedType, near: int) -> str:
+    """All of its fields that need no argument; objects as far as `near` reaches."""
     if is_leaf_type(of):
         return ""
     fields = _fields(schema, of, near) if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
@@ -53,10 +54,9 @@ def _selection(schema: GraphQLSchema, of: GraphQLNamedType, near: int) -> str:
 
 
 def _fields(schema: GraphQLSchema, of: GraphQLObjectType | GraphQLInterfaceType, near: int) -> dict[str, str]:
-    """Those that need no argument; objects as far as `near` reaches."""
     askable = [(n, f) for n, f in of.fields.items() if not any(map(is_required_argument, f.args.values()))]
     return {
-        name: f"{name} {_selection(schema, get_named_type(field.type), near - 1)}".strip()
+        name: f"{name} {selection(schema, get_named_type(field.type), near - 1)}".strip()
         for name, field in askable
         if near or is_leaf_type(get_named_type(field.type))
     }

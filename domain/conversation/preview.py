@@ -48,6 +48,7 @@ class Previews:
         """The same checks in the same order as a send's. Its key is not looked up."""
         preview = Preview()
         try:
+            viewer.require_writing()
             self._runs.require_open()
             wish, model = await self._plans.wish(viewer, command)
             preview = Preview(model=model)

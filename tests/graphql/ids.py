@@ -8,7 +8,7 @@ _NOTHING = UUID("01890000-0000-7000-8000-000000000000")
 
 UNKNOWN = {
     kind: encode(kind, _NOTHING)
-    for kind in ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation", "Instruction")
+    for kind in ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation", "Instruction", "ContextSummary")
 }
 UNKNOWN |= {kind: encode(kind, "none") for kind in ("Model", "Plan")}
 

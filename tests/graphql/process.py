@@ -11,6 +11,7 @@ from domain.user import Role
 from resolvers.context import Context
 from server.compose import Gus, composed
 from server.graphql import GraphQLTransport, TransportLimits
+from server.graphql.edge import Edge
 from server.models_file import Catalogue
 from server.node import Worker
 from server.settings import Settings
@@ -32,6 +33,7 @@ def served(
     *,
     limits: TransportLimits | None = None,
     trusted_proxies: Sequence[str] = (),
+    edge: Edge | None = None,
 ) -> Litestar:
     transport = GraphQLTransport(
         schema=built,
@@ -39,7 +41,7 @@ def served(
         make_context=lambda viewer, call: Context(gus.services, viewer, call),
         limits=limits,
         introspection=True,
-        edge=Throttle(allowances or GENEROUS, Addresses(trusted_proxies)),
+        edge=edge or Throttle(allowances or GENEROUS, Addresses(trusted_proxies)),
     )
     return Litestar(transport.routes(), openapi_config=None, logging_config=None)
 
