@@ -66,15 +66,23 @@ class Accounts:
     async def set_role(self, viewer: Viewer, user_id: UserId | None, role: Role) -> User:
         """Raises NotAllowed, NotFound, InvalidInput."""
         require_admin(viewer)
+        return await self.give_role(user_id, role)
+
+    async def set_plan(self, viewer: Viewer, user_id: UserId | None, key: PlanKey) -> User:
+        """Raises NotAllowed, NotFound, InvalidInput."""
+        require_admin(viewer)
+        return await self.give_plan(user_id, key)
+
+    async def give_role(self, user_id: UserId | None, role: Role) -> User:
+        """Raises NotFound, InvalidInput."""
         try:
             return self._told(await self._store.set_role(user_id, role) if user_id else None)
         except LastAdmin:
             words = "This is the last admin: name another one first."
             raise InvalidInput([InputProblem(InputRule.WRONG_ROLE, ("role",), words)]) from None
 
-    async def set_plan(self, viewer: Viewer, user_id: UserId | None, key: PlanKey) -> User:
-        """Raises NotAllowed, NotFound, InvalidInput."""
-        require_admin(viewer)
+    async def give_plan(self, user_id: UserId | None, key: PlanKey) -> User:
+        """Raises NotFound, InvalidInput."""
         user, plan = _there(await self._users.user(user_id) if user_id else None), self._plans.find(key)
         if plan is None:
             raise InvalidInput([InputProblem(InputRule.UNKNOWN_VALUE, ("plan",), "No plan has this key.")])

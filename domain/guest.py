@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.errors import NotAllowed
+from domain.throttle import network_of
 from domain.token import Tokens
 from domain.user import Role, User
 from domain.world import UserId, World
@@ -54,7 +55,7 @@ class Guests:
         if not self._policy.welcome:
             raise NotAllowed("This server takes no guests: make an account.", required_role=Role.USER)
         now = self._world.now()
-        digest = hmac.new(self._digest_key, address.encode(), hashlib.sha256).digest()
+        digest = hmac.new(self._digest_key, network_of(address).encode(), hashlib.sha256).digest()
         guest = User(UserId(self._world.new_id()), None, Role.GUEST, now, address_digest=digest)
         wait = await self._store.admit(guest, most=self._policy.sessions_per_day)
         if wait is not None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from domain.errors import DomainError
+from domain.errors import DomainError, InvalidInput
 from server.accounts import key, user
 from server.serve import opened_database, reachable, run
 from server.settings import MOST_WORKERS, CannotStart, load_settings
@@ -28,6 +28,9 @@ def main() -> None:
     except CannotStart as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(refusal.exit_code)
+    except InvalidInput as refusal:
+        print(*(problem.message for problem in refusal.problems), sep="\n", file=sys.stderr)
+        sys.exit(1)
     except DomainError as error:
         print(error.message, file=sys.stderr)
         sys.exit(1)

@@ -14,7 +14,7 @@ from domain.account import Accounts
 from domain.page import LARGEST_SIZE, PageArgs
 from domain.plan import Plans
 from domain.user import ApiKey, Role, User, Users
-from domain.world import ApiKeyId, RealWorld, UserId
+from domain.world import ApiKeyId, PlanKey, RealWorld, UserId
 from server.plans_file import configured_plans
 from server.serve import opened_database, reachable
 from server.settings import load_settings
@@ -44,6 +44,23 @@ def list_users(
     found = _with_accounts(lambda opened: opened.accounts.found(query, PageArgs(size=first)))
     for each in found.nodes:
         print(_line_of(each))
+
+
+@user.command("set-role")
+def set_role(
+    user_id: UserArgument,
+    role: Annotated[Role, typer.Argument(case_sensitive=False, help="What the user may do from now on.")],
+) -> None:
+    """Give a user a role; known everywhere within five seconds."""
+    print(_line_of(_with_accounts(lambda opened: opened.accounts.give_role(UserId(user_id), role))))
+
+
+@user.command("set-plan")
+def set_plan(
+    user_id: UserArgument, plan: Annotated[str, typer.Argument(help="A key in the file of GUS_PLANS.")]
+) -> None:
+    """Give a user a plan; known everywhere within five seconds."""
+    print(_line_of(_with_accounts(lambda opened: opened.accounts.give_plan(UserId(user_id), PlanKey(plan)))))
 
 
 @user.command("ban")

@@ -3,7 +3,6 @@
 It keeps a single client from occupying a process. What a user may spend is a quota, which is durable and shared by all processes.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from litestar.types import Scope
 from slowapi import Limiter
 
-from domain.throttle import RateLimit
+from domain.throttle import RateLimit, network_of
 from server.graphql.edge import Caller
 from server.graphql.errors import throttled
 from server.throttle.addresses import Addresses
@@ -48,7 +47,7 @@ class Throttle:
 
     def arrive(self, caller: Caller) -> None:
         """Raises RequestError with 429."""
-        self._take(self._by_address, _network(caller.address))
+        self._take(self._by_address, network_of(caller.address))
         if caller.credential is not None:
             self._take(self._by_credential, caller.credential)
 
@@ -62,7 +61,7 @@ class Throttle:
     def headers(self, caller: Caller) -> Mapping[str, str]:
         """As draft-ietf-httpapi-ratelimit-headers says them."""
         told = [
-            ("address", self._by_address, _network(caller.address)),
+            ("address", self._by_address, network_of(caller.address)),
             ("cost", self._cost, _spender(caller)),
         ]
         if caller.credential is not None:
@@ -109,13 +108,4 @@ def _nobody() -> str:
 
 
 def _spender(caller: Caller) -> str:
-    return caller.credential or _network(caller.address)
-
-
-def _network(address: str) -> str:
-    """Who has one IPv6 address has 2^64 of them."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
+    return caller.credential or network_of(caller.address)

@@ -7,6 +7,7 @@ import pytest
 import strawberry
 from litestar import Litestar
 
+from domain.errors import NotAllowed
 from resolvers import node
 from server.compose import Gus
 from server.models_file import Catalogue
@@ -75,6 +76,14 @@ async def test_where_a_guest_comes_from_is_kept_as_a_digest_that_is_the_address_
     [row] = await gus.database.fetch("SELECT DISTINCT address_digest FROM users WHERE id = ANY($1)", ids)
     [day] = await gus.database.fetch("SELECT * FROM guest_days")
     assert (len(row["address_digest"]), day["address_digest"], day["sessions"]) == (32, row["address_digest"], 2)
+
+
+async def test_the_addresses_of_one_client_s_ipv6_network_count_as_one(gus: Gus) -> None:
+    for address in ("2001:db8::1", "2001:db8::2", "2001:db8::ffff:1"):
+        await gus.services.guests.start(address)
+    with pytest.raises(NotAllowed):
+        await gus.services.guests.start("2001:db8:0:0:9::1")
+    await gus.services.guests.start("2001:db8:0:1::1")
 
 
 async def test_days_that_are_over_are_forgotten(visitor: FrontEnd, gus: Gus) -> None:

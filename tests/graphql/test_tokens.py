@@ -149,6 +149,12 @@ async def test_a_stranger_whom_the_issuer_names_becomes_a_user_once(
     assert issuer.asked == 1
 
 
+async def test_while_an_issuer_rotates_its_keys_both_let_in_as_the_same_user(app: Litestar, issuer: KeySet) -> None:
+    before = await FrontEnd(app, signed(claims())).ask(WHO)
+    assert await FrontEnd(app, signed(claims(), rsa_key("second"), kid="two")).ask(WHO) == before
+    assert issuer.asked == 1
+
+
 async def test_a_token_made_before_the_secret_key_was_changed_is_good(app: Litestar, gus: Gus) -> None:
     user = await gus.services.users.create_user("Ada", Role.USER)
     for secret in (SECRET, BEFORE):

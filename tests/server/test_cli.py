@@ -162,6 +162,16 @@ def test_users_are_listed_banned_and_signed_out(gus: Gus, database_url: str) -> 
     assert gus("user", "ban", str(UUID(int=1))).err.startswith("There is no such user")
 
 
+def test_roles_and_plans_are_given_and_the_last_admin_stays_one(gus: Gus, database_url: str) -> None:
+    ada = gus("user", "create", "--name", "Ada", DATABASE_URL=database_url).out.strip()
+    assert gus("user", "set-role", ada, "admin").lines == [f"{ada}  ADMIN     -  -  Ada"]
+    refused = gus("user", "set-role", ada, "user")
+    assert (refused.code, "This is the last admin: name another one first." in refused.err) == (1, True)
+    assert gus("user", "set-plan", ada, "unlimited").lines == [f"{ada}  ADMIN     unlimited  -  Ada"]
+    assert "No plan has this key." in gus("user", "set-plan", ada, "nothing").err
+    assert gus("user", "set-role", str(UUID(int=1)), "user").err.startswith("There is no such user")
+
+
 def test_a_key_is_revoked_once(gus: Gus, database_url: str) -> None:
     user = gus("user", "create", DATABASE_URL=database_url).out.strip()
     gus("key", "issue", user, "--name", "first")
