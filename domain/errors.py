@@ -5,8 +5,10 @@ DomainError
 │   ├── InvalidInput       NotFound          NotAllowed       LimitReached
 │   ├── ConversationBusy   ConversationClosed                 IllegalTransition
 │   ├── StaleBranch        StaleVersion      NotContinuable   KeyReused
+│   ├── QuotaExceeded      TooManyGenerations
 │   └── ContextTooLarge    ModelUnavailable  ServerDraining    Banned
 ├── BadPage                pagination arguments that mean nothing
+├── BadVariables           arguments of a field that mean nothing together
 ├── BadCursor              a log cursor beyond the log's end
 ├── UnknownId              a subscription to what is not there, or not yours
 ├── NotAuthenticated       no credential where one is needed
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from domain.message import Message
     from domain.model import Model
     from domain.plan import Plan
+    from domain.quota.counter import Quota
     from domain.user import Role
 
 
@@ -34,6 +37,8 @@ class RefusalCode(Enum):
     INVALID_INPUT = "INVALID_INPUT"
     NOT_FOUND = "NOT_FOUND"
     NOT_ALLOWED = "NOT_ALLOWED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    TOO_MANY_GENERATIONS = "TOO_MANY_GENERATIONS"
     LIMIT_REACHED = "LIMIT_REACHED"
     CONVERSATION_BUSY = "CONVERSATION_BUSY"
     CONVERSATION_CLOSED = "CONVERSATION_CLOSED"
@@ -130,6 +135,30 @@ class NotAllowed(Refusal):
         super().__init__(message, retry_after=retry_after)
         self.required_role, self.required_plan = required_role, required_plan
         self.retryable = retry_after is not None
+
+
+class QuotaExceeded(Refusal):
+    """`quota`: as it is without what was asked for. `fits_ever`: that much fits into an empty window."""
+
+    code = RefusalCode.QUOTA_EXCEEDED
+
+    def __init__(self, quota: "Quota", wait: float, *, fits_ever: bool) -> None:
+        advice = "wait, and send again" if fits_ever else "this would not even fit into an empty window: ask for less"
+        super().__init__(
+            f"The limit of {quota.metric.value} for each {quota.window.value} is reached: {advice}.", retry_after=wait
+        )
+        self.quota, self.retryable = quota, fits_ever
+
+
+class TooManyGenerations(Refusal):
+    """`generations`: the viewer's own, oldest first."""
+
+    code = RefusalCode.TOO_MANY_GENERATIONS
+    retryable = True
+
+    def __init__(self, generations: "list[Generation]", *, active: int, limit: int) -> None:
+        super().__init__(f"{active} of at most {limit} replies are being written: wait for one to end, or stop one.")
+        self.generations, self.active, self.limit = generations, active, limit
 
 
 class LimitReached(Refusal):
@@ -241,6 +270,10 @@ class BadPage(DomainError):
     pass
 
 
+class BadVariables(DomainError):
+    pass
+
+
 class BadCursor(DomainError):
     pass
 
@@ -286,6 +319,7 @@ class GenerationErrorCode(Enum):
     TOTAL_TIMEOUT = "TOTAL_TIMEOUT"
     INVALID_JSON = "INVALID_JSON"
     CONTEXT_TOO_LARGE = "CONTEXT_TOO_LARGE"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     SERVER_LOST = "SERVER_LOST"
     INTERNAL = "INTERNAL"
 

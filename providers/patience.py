@@ -24,6 +24,9 @@ class Patience:
 
     def begin_again(self) -> None:
         self._ends_at = self._loop.time() + self._between
+        if self._alarm is not None and self._alarm.when() > self._ends_at:
+            # It was set for the first token, which may take longer than the next.
+            self.close()
 
     def shorten(self, limit: timedelta) -> None:
         ends_at = self._loop.time() + limit.total_seconds()

@@ -8,6 +8,8 @@ users ──< api_keys
               │  ├─ active leaf     └─ parent, the latest generation, feedback
               │  └──< conversation_events
 known_models: of the processes' configurations
+quota_windows, quota_overrides: of users, their addresses, API keys and plans
+ledger_entries: of runs and background calls, which it outlives
 instructions: of the platform, a role, a model, a user or a conversation
 guest_days: by the digest of an address
 models: what admins say of them
@@ -150,6 +152,11 @@ class ConversationRow(Model):
     has_unread = fields.BooleanField(db_default=False)
     forked_from_id = fields.UUIDField(null=True)
     forked_count = fields.IntField(db_default=0)
+    used_requests = fields.BigIntField(db_default=0)
+    used_input_tokens = fields.BigIntField(db_default=0)
+    used_output_tokens = fields.BigIntField(db_default=0)
+    used_cost_nano = fields.BigIntField(db_default=0)
+    used_errors = fields.BigIntField(db_default=0)
 
     class Meta:
         table = "conversations"
@@ -260,6 +267,8 @@ class FeedbackRow(Model):
 # A QUEUED one has neither node nor lease. `line`: where it had its turn; until it ends it holds one of that line's slots.
 # `handed_over`: another process is to go on with its reply, until one does, or its user does something about it.
 # `compacted_through`: entries of its log up to it are gone. `context`: what its model was given.
+# It is its own reservation: what is `reserved` was counted in the windows of `reserved_at` of its payer and its API key,
+# and is held until it ends. `prices`: of those who may answer, as they were then.
 class GenerationRow(Model):
     id = fields.UUIDField(primary_key=True)
     conversation_id = fields.UUIDField()
@@ -304,6 +313,13 @@ class GenerationRow(Model):
     compacted_through = fields.IntField(db_default=0)
     handed_over = fields.BooleanField(db_default=False)
     context = fields.JSONField[dict[str, object]](null=True)
+    payer_id = fields.UUIDField(null=True)
+    api_key_id = fields.UUIDField(null=True)
+    reserved_at = fields.DatetimeField(null=True)
+    reserved_messages = fields.IntField(db_default=0)
+    reserved_tokens = fields.BigIntField(db_default=0)
+    reserved_nano = fields.BigIntField(null=True)
+    prices = fields.JSONField[list[object]](null=True)
 
     class Meta:
         table = "generations"
@@ -377,3 +393,66 @@ class ContextSummaryRow(Model):
         table = "context_summaries"
         constraints = (UniqueConstraint(fields=("covers_through",), name="context_summaries_place"),)
         indexes = (Index(fields=("conversation_id", "depth"), name="context_summaries_of"),)
+
+
+# What a payer (a user, or the address of guests) or an API key has taken in one window of time, and what runs that have not
+# ended hold of it. Really keyed by (subject_id, span, starts_at), in which order they are locked. INSTANT never turns: it
+# has what is running, and all that ever was.
+class QuotaWindowRow(Model):
+    subject_id = fields.UUIDField(primary_key=True)
+    span = fields.CharField(max_length=8)
+    starts_at = fields.DatetimeField()
+    messages = fields.BigIntField(db_default=0)
+    tokens_used = fields.BigIntField(db_default=0)
+    tokens_reserved = fields.BigIntField(db_default=0)
+    cost_used_nano = fields.BigIntField(db_default=0)
+    cost_reserved_nano = fields.BigIntField(db_default=0)
+    running = fields.IntField(db_default=0)
+    told = ArrayField("text", null=True)
+
+    class Meta:
+        table = "quota_windows"
+
+
+# `subject`: the id of a user or an API key, or a plan's key. Really keyed by (subject, scope, metric, span).
+class QuotaOverrideRow(Model):
+    subject = fields.CharField(primary_key=True, max_length=100)
+    scope = fields.CharField(max_length=8)
+    metric = fields.CharField(max_length=32)
+    span = fields.CharField(max_length=8)
+    soft = fields.DecimalField(max_digits=20, decimal_places=9, null=True)
+    hard = fields.DecimalField(max_digits=20, decimal_places=9, null=True)
+    set_at = fields.DatetimeField()
+    set_by = fields.UUIDField()
+
+    class Meta:
+        table = "quota_overrides"
+
+
+# Only ever added to, which a trigger holds. Two entries to a transaction, of its user's and of the model's account, whose
+# amounts are nothing together; really keyed by (transaction_id, account), so that nothing is settled twice. No foreign
+# keys: it outlives everything that it names. `sent_at`: of its reservation.
+class LedgerEntryRow(Model):
+    transaction_id = fields.UUIDField(primary_key=True)
+    account = fields.TextField()
+    amount_nano = fields.BigIntField()
+    at = fields.DatetimeField()
+    owner_id = fields.UUIDField()
+    payer_id = fields.UUIDField(null=True)
+    api_key_id = fields.UUIDField(null=True)
+    conversation_id = fields.UUIDField()
+    message_id = fields.UUIDField(null=True)
+    model_key = fields.TextField()
+    purpose = fields.CharField(max_length=8)
+    input_tokens = fields.BigIntField()
+    output_tokens = fields.BigIntField()
+    failed = fields.BooleanField()
+    latency_ms = fields.IntField()
+    sent_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "ledger_entries"
+        indexes = (
+            Index(fields=("account", "at"), name="ledger_entries_account"),
+            Index(fields=("conversation_id",), name="ledger_entries_conversation"),
+        )

@@ -7,7 +7,8 @@ from domain.generation.log import Line
 from domain.model import Usage
 from domain.usage import ModelCall
 from repositories.database import Database, Session
-from repositories.generation.row import nano
+from repositories.ledger.entry import CALL_ENTERED, used
+from repositories.money import nano
 
 # A process that dies leaves its calls without an end: they hold no slot for longer than any call takes.
 _LOAD = """
@@ -25,10 +26,13 @@ INSERT INTO model_calls (id, owner_id, conversation_id, purpose, model_key, line
 VALUES ($1, $2, $3, $4, $5, $6, now())
 """
 
-_END = """
-UPDATE model_calls SET ended_at = greatest(now(), started_at), input_tokens = $2, output_tokens = $3,
-  cached_input_tokens = $4, reasoning_tokens = $5, usage_source = $6, cost_nano = $7
-WHERE id = $1
+_END = f"""
+WITH ended AS (
+  UPDATE model_calls SET ended_at = greatest(now(), started_at), input_tokens = $2, output_tokens = $3,
+    cached_input_tokens = $4, reasoning_tokens = $5, usage_source = $6, cost_nano = $7
+  WHERE id = $1 AND ended_at IS NULL RETURNING *
+), {CALL_ENTERED}
+UPDATE conversations c SET {used("ended.usage_source IS NULL")} FROM ended WHERE c.id = ended.conversation_id
 """
 
 

@@ -21,9 +21,11 @@ from domain.generation.service import Generations
 from domain.generation.window import Windows
 from domain.guest import Guests
 from domain.instruction import Instructions
+from domain.ledger import Ledger
 from domain.message import Messages
 from domain.model import Models
 from domain.plan import Plans
+from domain.quota.service import Quotas
 from domain.throttle import Call
 from domain.user import Users, Viewer
 from resolvers.loaders import Loaders
@@ -53,6 +55,8 @@ class Services:
     feedback: Feedbacks
     instructions: Instructions
     windows: Windows
+    quotas: Quotas
+    ledger: Ledger
 
 
 class Context:

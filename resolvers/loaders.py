@@ -12,8 +12,11 @@ from domain.generation.entity import Generation
 from domain.generation.service import Generations
 from domain.generation.window import Windows
 from domain.instruction import Instruction, Instructions
+from domain.ledger import Ledger, UsageTotals
 from domain.message import Family, Message, Messages
 from domain.page import Page, PageArgs
+from domain.quota.counter import Quota, QuotaId
+from domain.quota.service import Quotas
 from domain.user import ApiKey, User, Users, Viewer
 from domain.window.summary import ContextSummary
 from domain.world import ApiKeyId, ConversationId, GenerationId, InstructionId, MessageId, SummaryId, UserId
@@ -44,6 +47,12 @@ class Needed(Protocol):
     @property
     def windows(self) -> Windows: ...
 
+    @property
+    def quotas(self) -> Quotas: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
 
 class Loaders:
     def __init__(self, services: Needed, viewer: Viewer) -> None:
@@ -69,6 +78,10 @@ class Loaders:
         self.summary: DataLoader[SummaryId, ContextSummary | None] = _loader(
             lambda ids: services.windows.summaries(viewer, ids)
         )
+        self.message_usage: DataLoader[MessageId, UsageTotals | None] = _loader(
+            lambda ids: services.ledger.of_messages(viewer, ids)
+        )
+        self.quota: DataLoader[QuotaId, Quota | None] = _loader(lambda _: services.quotas.by_id(viewer))
         self.leaf_below: DataLoader[MessageId, Message | None] = _loader(lambda ids: messages.leaves_below(viewer, ids))
         self.sibling: DataLoader[tuple[Family, int], Message | None] = _loader(
             lambda places: messages.siblings_at(viewer, places)

@@ -15,6 +15,7 @@ from domain.instruction import Instruction
 from domain.message import Message
 from domain.model import Model, ModelKey
 from domain.plan import Plan
+from domain.quota.counter import Quota, QuotaId
 from domain.user import ApiKey, User, Viewer
 from domain.window.summary import ContextSummary
 from domain.world import (
@@ -32,7 +33,9 @@ from resolvers.context import Info
 MOST_NODES = 100
 NOBODYS = MessageId(UUID(int=0))
 
-Identified = Viewer | User | ApiKey | Conversation | Message | Generation | Model | Instruction | Plan | ContextSummary
+Identified = (
+    Viewer | User | ApiKey | Conversation | Message | Generation | Model | Instruction | Plan | ContextSummary | Quota
+)
 
 
 def global_id(root: strawberry.Parent[Identified]) -> str:
@@ -154,6 +157,8 @@ async def _find(info: Info, gid: str) -> Identified | None:
         case "ContextSummary":
             summary = uuid_of(kind, gid)
             return await context.loaders.summary.load(SummaryId(summary)) if summary else None
+        case "Quota":
+            return await context.loaders.quota.load(QuotaId(raw))
         case "ApiKey":
             key = api_key_id(gid)
             return await context.loaders.api_key.load(key) if key else None

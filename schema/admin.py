@@ -5,10 +5,12 @@ import strawberry
 from domain.catalogue import Upserted
 from resolvers import admin as resolve
 from resolvers import instruction as resolve_instruction
+from resolvers import usage as resolve_usage
 from schema.instruction import Instruction
 from schema.model import Model
 from schema.node import Connection
 from schema.of import of
+from schema.usage import LedgerVerification, UsageReport
 from schema.user import User
 
 
@@ -16,6 +18,14 @@ from schema.user import User
 class Admin:
     users = strawberry.field(
         resolver=resolve.users, graphql_type=Connection[User], description="Everybody, newest first."
+    )
+    usage = strawberry.field(
+        resolver=resolve_usage.of_all, graphql_type=UsageReport, description="What everybody has taken."
+    )
+    verify_ledger = strawberry.field(
+        resolver=resolve_usage.verify_ledger,
+        graphql_type=LedgerVerification,
+        description="Holds the ledger against runs, conversations and the counters of limits, in one moment.",
     )
     instructions = strawberry.field(
         resolver=resolve_instruction.published,

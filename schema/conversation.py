@@ -17,7 +17,7 @@ from resolvers import changes, fork
 from resolvers import conversation as resolve
 from resolvers import generation as resolve_generation
 from resolvers import instruction as resolve_instruction
-from schema.lazy import GenerationRef, MessageRef
+from schema.lazy import GenerationRef, MessageRef, UsageTotalsRef
 from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
@@ -124,6 +124,7 @@ class Conversation(Node):
         graphql_type=MessageRef | None,
         description="The message that it is a fork of; null also when that was deleted.",
     )
+    usage: UsageTotalsRef = strawberry.field(description="What its replies, its title and its summaries have taken.")
     event_seq: int = strawberry.field(
         description="Read it with the conversation and pass it to `conversationEvents(after:)`: nothing is missed in between."
     )

@@ -22,10 +22,13 @@ from domain.generation.entity import (
 )
 from domain.generation.log import TruncationReason
 from domain.instruction import InstructionScope
+from domain.ledger import UsageDimension
 from domain.message import MessageRole, MessageStatus
 from domain.model import ModelCapability, ModelHealth, UsageSource
-from domain.quota.limit import QuotaMetric, QuotaWindow
+from domain.quota.counter import QuotaState
+from domain.quota.limit import QuotaMetric, QuotaScope, QuotaWindow
 from domain.response_format import ResponseFormatType
+from domain.usage import UsagePurpose
 from domain.user import Role
 from domain.window.policy import ContextStrategy
 
@@ -45,6 +48,63 @@ _describe(
         "PREMIUM": "A paying user.",
         "ADMIN": "Runs this server: sees runs, flags, money and audit, and never another person's messages.",
         "SERVICE": "A program.",
+    },
+)
+_describe(
+    QuotaMetric,
+    "What can be limited.",
+    {
+        "MESSAGES": "Replies that were asked for: sends, edits, regenerations and continuations.",
+        "TOKENS": "Tokens of prompts and answers.",
+        "COST": "USD, by the models' prices.",
+        "CONCURRENT_GENERATIONS": "Replies that are being written, or wait for their turn.",
+    },
+)
+_describe(
+    QuotaWindow,
+    "Over which time, of UTC.",
+    {
+        "MINUTE": "From one full minute to the next.",
+        "HOUR": "From one full hour to the next.",
+        "DAY": "From midnight to midnight.",
+        "MONTH": "From the first of a month to the next.",
+        "INSTANT": "At any moment.",
+    },
+)
+_describe(
+    QuotaScope,
+    "Whom a limit was made for.",
+    {
+        "USER": "This user.",
+        "API_KEY": "The API key that is used.",
+        "PLAN": "Every user of the plan, each for himself.",
+    },
+)
+_describe(
+    UsageDimension,
+    "What usage can be grouped by.",
+    {
+        "HOUR": "Full hours of UTC.",
+        "DAY": "Days of UTC.",
+        "MONTH": "Months of UTC.",
+        "MODEL": "Who answered.",
+        "CONVERSATION": "Where.",
+        "PURPOSE": "What for.",
+        "USER": "Who asked; for admins.",
+    },
+)
+_describe(
+    UsagePurpose,
+    "What a model was asked for.",
+    {"REPLY": "A reply.", "TITLE": "A conversation's title.", "SUMMARY": "A summary of what no longer fits a window."},
+)
+_describe(
+    QuotaState,
+    "Whether a limit has been passed.",
+    {
+        "OK": "Neither.",
+        "SOFT_EXCEEDED": "The soft limit: sends go through.",
+        "HARD_EXCEEDED": "Nothing is left: sends are refused until something comes back.",
     },
 )
 _describe(
@@ -148,6 +208,7 @@ _describe(
         "SERVER_LOST": "The process that ran it was lost.",
         "TIMEOUT": "It took too long.",
         "ERROR": "See `error`.",
+        "BUDGET": "The model went on past what was reserved for its answer: it was cut there, and its text is kept.",
     },
 )
 _describe(
@@ -209,6 +270,7 @@ _describe(
     {
         "CONTEXT_TRIMMED": "The conversation outgrew the model's window: its oldest turns were left out.",
         "CONTEXT_SUMMARIZED": "The conversation outgrew the model's window: a summary stands in for its oldest turns.",
+        "SOFT_LIMIT": "A soft limit was passed, for the first time in its window: see `quota`.",
         "MODEL_FALLBACK": "The model did not answer, and another one was asked.",
         "PROVIDER_TRUNCATED": "The model server read only a part of what it was sent.",
         "OUTPUT_REPAIRED": "The first answer was not the JSON that was asked for; the one that stands there is.",
@@ -243,6 +305,7 @@ _describe(
         "BETWEEN_TOKENS_TIMEOUT": "The model server fell silent; what it said is kept.",
         "TOTAL_TIMEOUT": "The run took longer than a run may.",
         "INVALID_JSON": "The answer is not the JSON that was asked for, also when asked once more; its text is kept.",
+        "QUOTA_EXCEEDED": "When its turn came it would have gone past a limit.",
         "CONTEXT_TOO_LARGE": "When its turn came the message no longer fitted the model's window.",
         "SERVER_LOST": "The process that ran it was lost; what was said is kept.",
         "INTERNAL": "A fault of ours.",
@@ -287,6 +350,8 @@ _describe(
         "INVALID_INPUT": "See `problems`.",
         "NOT_FOUND": "Unknown, deleted, or not yours.",
         "NOT_ALLOWED": "The viewer may not.",
+        "QUOTA_EXCEEDED": "It would go past a limit.",
+        "TOO_MANY_GENERATIONS": "Too many replies are being written at once.",
         "LIMIT_REACHED": "A cap on stored things.",
         "CONVERSATION_BUSY": "A run is writing the path that the send would extend.",
         "CONVERSATION_CLOSED": "The conversation's state does not allow it.",

@@ -11,6 +11,7 @@ from schema.conversation import Conversation
 from schema.generation import Generation
 from schema.message import Message
 from schema.of import of
+from schema.quota import Quota
 from schema.user import Viewer
 
 
@@ -107,6 +108,15 @@ class ConversationTouched(ViewerEvent):
     conversation = strawberry.field(
         resolver=resolve_viewer.touched, graphql_type=Conversation, description="As it is now."
     )
+
+
+@of(
+    domain.QuotaMoved,
+    name="QuotaMoved",
+    description="A limit's use, or the limit itself, is another one now; at most once a second for each.",
+)
+class QuotaMoved(ViewerEvent):
+    quota: Quota = strawberry.field(description="As it is now.")
 
 
 @of(domain.ConversationRemoved, name="ConversationRemoved", description="A conversation was deleted.")

@@ -10,12 +10,14 @@ from domain.errors import GenerationErrorCode
 from domain.generation import entity as domain
 from domain.generation import log
 from resolvers import generation as resolve
+from resolvers import quota as resolve_quota
 from schema.conversation import Conversation, GenerationSettings
 from schema.lazy import EventPageRef, GenerationRef
 from schema.message import Message
 from schema.model import Model
 from schema.node import Node
 from schema.of import of
+from schema.quota import Quota
 from schema.window import ContextReport
 
 
@@ -44,6 +46,11 @@ class GenerationError:
 class Notice:
     code: domain.NoticeCode = strawberry.field(description="For translations.")
     message: str = strawberry.field(description="For developers, in English.")
+    quota = strawberry.field(
+        resolver=resolve_quota.of_notice,
+        graphql_type=Quota | None,
+        description="The limit that it is about, as it is now; null where it is about none.",
+    )
 
 
 @of(domain.ProviderAttempt, name="ProviderAttempt", description="One try at one model server.")
@@ -87,7 +94,10 @@ class Generation(Node):
         description="Null until it ends, and when the model failed before it said anything."
     )
     cost: Decimal | None = strawberry.field(
-        description="USD, by the model's prices when it ended; null without `usage`."
+        description="USD, by the model's prices when it was accepted; null without `usage`."
+    )
+    reserved: Decimal | None = strawberry.field(
+        description="USD that were held for it while it ran: the most that it could cost."
     )
     notices: list[Notice] = strawberry.field(description="At most 10.")
     context: ContextReport | None = strawberry.field(
@@ -189,6 +199,11 @@ class GenerationFinished(GenerationEvent):
     )
     error = strawberry.field(
         resolver=resolve.finished_error, graphql_type=GenerationError | None, description="As on the run."
+    )
+    quotas = strawberry.field(
+        resolver=resolve_quota.of_viewer,
+        graphql_type=list[Quota],
+        description="The viewer's limits as they are now: what was held and not needed is back. At most 50.",
     )
 
 

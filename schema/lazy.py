@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from schema.message import Message
     from schema.model import Model
     from schema.plan import Plan
+    from schema.quota import Quota
+    from schema.usage import UsageReport, UsageTotals
+    from schema.user import User
 
 ConversationRef: TypeAlias = Annotated["Conversation", strawberry.lazy("schema.conversation")]
 FeedbackRef: TypeAlias = Annotated["Feedback", strawberry.lazy("schema.feedback")]
@@ -18,5 +21,9 @@ MessageRef: TypeAlias = Annotated["Message", strawberry.lazy("schema.message")]
 GenerationRef: TypeAlias = Annotated["Generation", strawberry.lazy("schema.generation")]
 NoticeRef: TypeAlias = Annotated["Notice", strawberry.lazy("schema.generation")]
 PlanRef: TypeAlias = Annotated["Plan", strawberry.lazy("schema.plan")]
+UsageReportRef: TypeAlias = Annotated["UsageReport", strawberry.lazy("schema.usage")]
+UsageTotalsRef: TypeAlias = Annotated["UsageTotals", strawberry.lazy("schema.usage")]
+UserRef: TypeAlias = Annotated["User", strawberry.lazy("schema.user")]
+QuotaRef: TypeAlias = Annotated["Quota", strawberry.lazy("schema.quota")]
 ModelRef: TypeAlias = Annotated["Model", strawberry.lazy("schema.model")]
 EventPageRef: TypeAlias = Annotated["GenerationEventPage", strawberry.lazy("schema.generation")]

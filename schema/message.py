@@ -9,8 +9,10 @@ from domain.conversation.actions import MessageAction
 from domain.conversation.once import Sent
 from resolvers import feedback as resolve_feedback
 from resolvers import message as resolve
+from resolvers import quota as resolve_quota
+from resolvers import usage as resolve_usage
 from schema.conversation import Conversation
-from schema.lazy import FeedbackRef, GenerationRef, MessageRef, NoticeRef
+from schema.lazy import FeedbackRef, GenerationRef, MessageRef, NoticeRef, QuotaRef, UsageTotalsRef
 from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
@@ -93,6 +95,11 @@ class Message(Node):
         description="What the viewer may try here, by role, status and state, for buttons; limits can still refuse. "
         "Each at most once.",
     )
+    usage = strawberry.field(
+        resolver=resolve_usage.of_message,
+        graphql_type=UsageTotalsRef | None,
+        description="Of a reply, what all its runs have taken that have ended; null for a user's message and for a fork's copy.",
+    )
     feedback = strawberry.field(
         resolver=resolve_feedback.feedback,
         graphql_type=FeedbackRef | None,
@@ -107,4 +114,9 @@ class SendMessageSuccess:
     reply: Message = strawberry.field(description="The answer, which grows.")
     generation: GenerationRef = strawberry.field(description="Follow it: `generationEvents(generation: its id)`.")
     notices: list[NoticeRef] = strawberry.field(description="What its author should know; at most 10.")
+    quotas = strawberry.field(
+        resolver=resolve_quota.of_viewer,
+        graphql_type=list[QuotaRef],
+        description="The viewer's limits as they are now, for bars on the page; at most 50.",
+    )
     replayed: bool = strawberry.field(description="This key had been answered before: nothing was sent again.")

@@ -15,6 +15,7 @@ from schema.message import Message
 from schema.model import Model
 from schema.of import of
 from schema.plan import Plan
+from schema.quota import Quota
 
 
 @strawberry.interface(
@@ -59,6 +60,30 @@ class NotAllowed(Refusal):
         description="A role that would be enough, and that the viewer can get; null where none would do."
     )
     required_plan: Plan | None = strawberry.field(description="A plan that would be enough, likewise.")
+
+
+@of(
+    errors.QuotaExceeded,
+    name="QuotaExceeded",
+    description="It would go past a limit: nothing was counted. `retryAfter` is always set here.",
+)
+class QuotaExceeded(Refusal):
+    quota: Quota = strawberry.field(
+        description="The limit that is to be waited for longest, without what was asked for now."
+    )
+
+
+@of(
+    errors.TooManyGenerations,
+    name="TooManyGenerations",
+    description="As many replies as the viewer may have at once are being written, or wait for their turn.",
+)
+class TooManyGenerations(Refusal):
+    generations: list[Generation] = strawberry.field(
+        description="The viewer's own, oldest first, to offer Stop; at most 20."
+    )
+    active: int = strawberry.field(description="How many there are.")
+    limit: int = strawberry.field(description="How many there may be.")
 
 
 @of(errors.LimitReached, name="LimitReached", description="A cap on stored things is reached.")

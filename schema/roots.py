@@ -15,6 +15,7 @@ import resolvers.instruction as on_instruction
 import resolvers.message as on_message
 import resolvers.model as on_model
 import resolvers.node as on_node
+import resolvers.quota as on_quota
 import resolvers.throttle as on_throttle
 import resolvers.user as on_user
 from schema.admin import Admin, SetUserPlanSuccess, SetUserRoleSuccess, UpsertModelSuccess
@@ -37,6 +38,7 @@ from schema.message import Message, SendMessageSuccess
 from schema.model import Model
 from schema.node import Node
 from schema.preview import SendPreview
+from schema.quota import SetQuotaSuccess
 from schema.refusals import (
     Banned,
     ContextTooLarge,
@@ -50,9 +52,11 @@ from schema.refusals import (
     NotAllowed,
     NotContinuable,
     NotFound,
+    QuotaExceeded,
     ServerDraining,
     StaleBranch,
     StaleVersion,
+    TooManyGenerations,
 )
 from schema.throttle import RateLimit
 from schema.user import CreateApiKeySuccess, RevokeApiKeySuccess, Viewer
@@ -98,6 +102,8 @@ SendMessageResult: TypeAlias = Annotated[
     | InvalidInput
     | NotFound
     | NotAllowed
+    | QuotaExceeded
+    | TooManyGenerations
     | ConversationBusy
     | ConversationClosed
     | StaleBranch
@@ -113,6 +119,8 @@ EditMessageResult: TypeAlias = Annotated[
     | InvalidInput
     | NotFound
     | NotAllowed
+    | QuotaExceeded
+    | TooManyGenerations
     | ConversationBusy
     | ConversationClosed
     | KeyReused
@@ -127,6 +135,8 @@ RegenerateReplyResult: TypeAlias = Annotated[
     | InvalidInput
     | NotFound
     | NotAllowed
+    | QuotaExceeded
+    | TooManyGenerations
     | ConversationBusy
     | ConversationClosed
     | KeyReused
@@ -141,6 +151,8 @@ ContinueReplyResult: TypeAlias = Annotated[
     | InvalidInput
     | NotFound
     | NotAllowed
+    | QuotaExceeded
+    | TooManyGenerations
     | ConversationBusy
     | ConversationClosed
     | NotContinuable
@@ -176,6 +188,10 @@ RevokeApiKeyResult: TypeAlias = Annotated[
     strawberry.union("RevokeApiKeyResult", description="What revokeApiKey answers."),
 ]
 
+SetQuotaResult: TypeAlias = Annotated[
+    SetQuotaSuccess | InvalidInput | NotFound | NotAllowed,
+    strawberry.union("SetQuotaResult", description="What setQuota answers."),
+]
 SetInstructionResult: TypeAlias = Annotated[
     SetInstructionSuccess | InvalidInput | Banned,
     strawberry.union("SetInstructionResult", description="What setInstruction answers."),
@@ -340,6 +356,11 @@ class Mutation:
         resolver=on_instruction.set_instruction,
         graphql_type=SetInstructionResult,
         description="What every reply to the viewer is told from now on, beside what the operator says.",
+    )
+    set_quota = strawberry.mutation(
+        resolver=on_quota.set_quota,
+        graphql_type=SetQuotaResult,
+        description="For admins: a limit of one user, one API key or everybody of a plan, for every send from now on.",
     )
     publish_instruction = strawberry.mutation(
         resolver=on_instruction.publish_instruction,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from math import isfinite
+from typing import NewType
 
 import strawberry
 from strawberry.scalars import JSON
@@ -11,6 +12,9 @@ from strawberry.types.scalar import ScalarDefinition, ScalarWrapper
 
 LONGEST_DECIMAL = 40
 DEEPEST_JSON = 100
+LARGEST_LONG = 2**53 - 1
+
+Long = NewType("Long", int)
 
 
 def _time_out(value: datetime) -> str:
@@ -63,6 +67,12 @@ def _children(value: object) -> Iterable[object]:
             return ()
 
 
+def _long_in(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > LARGEST_LONG:
+        raise ValueError("A Long is a whole number below 2^53.")
+    return value
+
+
 DateTime = strawberry.scalar(
     name="DateTime",
     description="RFC 3339, UTC, exactly three fractional digits.",
@@ -84,9 +94,16 @@ JsonValue = strawberry.scalar(
     serialize=lambda value: value,
     parse_value=_json_in,
 )
+LongNumber = strawberry.scalar(
+    name="Long",
+    description="A whole number that may outgrow Int; below 2^53, so a JSON number holds it exactly.",
+    serialize=int,
+    parse_value=_long_in,
+)
 
 OVERRIDES: dict[object, type | ScalarWrapper | ScalarDefinition] = {
     datetime: DateTime,
     Decimal: DecimalNumber,
     JSON: JsonValue,
+    Long: LongNumber,
 }

@@ -9,12 +9,15 @@ from domain.conversation import rules
 from resolvers import conversation as resolve_conversation
 from resolvers import instruction as resolve_instruction
 from resolvers import plan as resolve_plan
+from resolvers import quota as resolve_quota
+from resolvers import usage as resolve_usage
 from resolvers import user as resolve
-from schema.lazy import ConversationRef, GenerationRef
+from schema.lazy import ConversationRef, GenerationRef, UsageReportRef
 from schema.model import Model
 from schema.node import Connection, Node
 from schema.of import of
 from schema.plan import Plan
+from schema.quota import Quota
 
 
 @of(domain.User, name="User", description="A person or a program. `node` finds oneself only.")
@@ -80,6 +83,16 @@ class Viewer(Node):
         resolver=resolve.input_limits,
         graphql_type=InputLimits,
         description="For counters in a composer; the server refuses by the same numbers.",
+    )
+    quotas = strawberry.field(
+        resolver=resolve_quota.of_viewer,
+        graphql_type=list[Quota],
+        description="The limits that bind the viewer, one per scope, metric and window; at most 50.",
+    )
+    usage = strawberry.field(
+        resolver=resolve_usage.of_viewer,
+        graphql_type=UsageReportRef,
+        description="What the viewer has taken, titles and summaries too; days and months are of UTC.",
     )
     instruction = strawberry.field(
         resolver=resolve_instruction.of_viewer,

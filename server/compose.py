@@ -40,9 +40,12 @@ from domain.generation.writer import LogWriter
 from domain.guest import Guests
 from domain.instruction import Instructions
 from domain.job import JobKind
+from domain.ledger import Ledger
 from domain.message import Messages
 from domain.model import Model, Models
 from domain.plan import Plans
+from domain.quota.admission import Admission
+from domain.quota.service import Quotas
 from domain.summary import Summarizing
 from domain.user import Users
 from domain.window.tokens import Tokens
@@ -60,9 +63,11 @@ from repositories.generation.store import SqlGenerations
 from repositories.guest import SqlGuests
 from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker
+from repositories.ledger.store import SqlLedger
 from repositories.message.store import SqlMessages
 from repositories.model import SqlModels
 from repositories.notify import Notices
+from repositories.quota.store import SqlQuotas
 from repositories.summary import SqlSummaries
 from repositories.usage import SqlCalls
 from repositories.user import SqlUsers
@@ -138,7 +143,10 @@ async def _assemble(
     counting = Tokens(models, stored_windows, world)
     summaries = SqlSummaries(database)
     windows = Windows(stored_windows, counting, summaries, models)
-    preparation = StoredPreparation(messages, models, instructions, windows, stored_windows)
+    counters = SqlQuotas(database)
+    admission = Admission(counters, SqlUsers(database), plans)
+    quotas = Quotas(admission, counters, SqlUsers(database), plans)
+    preparation = StoredPreparation(messages, models, instructions, windows, stored_windows, admission)
     checker = JsonSchemas()
     runs = Runs(
         log,
@@ -157,13 +165,17 @@ async def _assemble(
     await catalogue.reread()
     followers = Followers(generations, messages, reader, wakes, world)
     wishes = Wishes(conversations, messages, generations, models, checker)
-    planned = SendPlans(messages, wishes, access=access, instructions=instructions, windows=windows, world=world)
+    planned = SendPlans(
+        messages, wishes, models=models, access=access, instructions=instructions, windows=windows, world=world
+    )
     once = Once(conversations, messages, generations, runs, wakes)
+    written = Generations(generations, log, followers, runs, preparation, messages)
     continuations = Continuations(
         conversations,
         messages,
         generations,
         once,
+        admission=admission,
         models=models,
         access=access,
         instructions=instructions,
@@ -182,18 +194,29 @@ async def _assemble(
         conversations=Conversations(conversations, models=models, checker=checker, runs=runs, wakes=wakes, world=world),
         changes=Changes(conversations, messages, models=models, checker=checker, runs=runs, wakes=wakes, world=world),
         forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(conversations, planned, once, runs=runs, following=followers, world=world),
-        previews=Previews(conversations, planned, models, runs),
+        sends=Sends(
+            conversations,
+            planned,
+            once,
+            admission=admission,
+            runs=runs,
+            following=followers,
+            writers=written,
+            world=world,
+        ),
+        previews=Previews(conversations, generations, planned, admission, runs),
         continuations=continuations,
         conversation_followers=ConversationFollowers(events, wakes, world),
-        viewer_followers=ViewerFollowers(events, wakes, world),
+        viewer_followers=ViewerFollowers(events, quotas, wakes, world),
         messages=Messages(messages),
-        generations=Generations(generations, log, followers, runs, preparation, messages),
+        generations=written,
         feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
         instructions=instructions,
         windows=windows,
+        quotas=quotas,
+        ledger=Ledger(SqlLedger(database)),
     )
-    upkeep = Upkeep(conversations, generations, events, people.guests, world, settings.retention)
+    upkeep = Upkeep(conversations, generations, events, people.guests, counters, world, settings.retention)
     calls = BackgroundCalls(models, SqlCalls(database), wakes, world, lambda: runs.node.lines)
     handlers = {
         JobKind.TITLE: Titles(conversations, messages, calls, wakes).make,

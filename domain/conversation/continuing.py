@@ -10,6 +10,7 @@ from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.rules import check_output
 from domain.conversation.store import ConversationStore, Draft, Grown, NewRun, Tree
 from domain.errors import ContextTooLarge, ConversationBusy, InputRule, NotContinuable, NotFound, Refusal
+from domain.generation.claiming import claimed
 from domain.generation.entity import FinishReason, Generation, GenerationSettings, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
@@ -19,6 +20,8 @@ from domain.instruction import Instructions
 from domain.message import Message, MessageRole, MessageStatus, MessageStore
 from domain.model import Model, ModelCapability, Models
 from domain.problems import Problems
+from domain.quota.admission import Admission, Admitted, Crowded
+from domain.quota.claim import Claim, candidates
 from domain.text import is_blank
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
@@ -53,6 +56,7 @@ class Continuations:
         generations: GenerationStore,
         once: Once,
         *,
+        admission: Admission,
         models: Models,
         access: Access,
         instructions: Instructions,
@@ -60,6 +64,7 @@ class Continuations:
         windows: Windows,
         world: World,
     ) -> None:
+        self._admission = admission
         self._conversations, self._messages, self._generations = conversations, messages, generations
         self._once, self._models, self._access = once, models, access
         self._runs, self._world = runs, world
@@ -88,7 +93,7 @@ class Continuations:
         except NotFound:
             # Deleted since the first look.
             return
-        with suppress(Moved, Refusal):
+        with suppress(Moved, Crowded, Refusal):
             await self._once.write_and_start(self._write_on(plan))
 
     async def _plan(self, viewer: Viewer, command: ContinueReply) -> Plan:
@@ -152,16 +157,21 @@ class Continuations:
         draft = self._draft(plan)
         done = memo(viewer, command, plan.reply.conversation_id, plan.asked.id, draft)
         async with self._conversations.writing(done) as writing:
+            admitted = await self._admission.admit(writing, self._admission.payer(viewer), self._claim(plan))
             tree = await writing.lock(viewer.id, plan.reply.conversation_id)
             if tree is None:
                 raise NotFound("input", "reply")
             tree.conversation.require_open()
             await _look_again(tree, plan)
-            return await self._begin(tree, plan, draft)
+            return await self._begin(tree, plan, draft, admitted)
 
     async def _write_on(self, plan: Plan) -> Written:
         """The same without a key: that the run before was handed over is what happens once. What is shown stays."""
+        payer = await self._admission.payer_of(plan.before.owner_id, plan.before.api_key_id)
+        if payer is None:
+            raise NotFound("reply")
         async with self._conversations.writing() as writing:
+            admitted = await self._admission.admit(writing, payer, self._claim(plan, messages=0))
             tree = await writing.lock(plan.before.owner_id, plan.reply.conversation_id)
             if tree is None:
                 raise NotFound("reply")
@@ -170,10 +180,14 @@ class Continuations:
             shown = (await tree.look(tree.conversation.active_leaf_id)).message
             if not await tree.take_up(plan.before.id):
                 raise Moved
-            written = await self._begin(tree, plan, self._draft(plan))
+            written = await self._begin(tree, plan, self._draft(plan), admitted)
             if shown is not None and shown.id != plan.reply.id:
                 await tree.show(shown, plan.received_at)
             return written
+
+    def _claim(self, plan: Plan, *, messages: int = 1) -> Claim:
+        form = plan.before.settings.response_format
+        return claimed(candidates(plan.model, self._models), plan.window, form, messages=messages)
 
     def _draft(self, plan: Plan) -> Draft:
         """The reply as its run finds it, in its old place or in a new one."""
@@ -182,7 +196,7 @@ class Continuations:
         pending = MessageStatus.PENDING
         return Draft(reply_id, MessageRole.ASSISTANT, pending, plan.kept, plan.received_at, generation_id=run_id)
 
-    async def _begin(self, tree: Tree, plan: Plan, draft: Draft) -> Written:
+    async def _begin(self, tree: Tree, plan: Plan, draft: Draft, admitted: Admitted) -> Written:
         run = new_run(
             draft,
             tree.conversation,
@@ -190,11 +204,13 @@ class Continuations:
             plan.before.settings,
             plan.window,
             asked=plan.asked.id,
+            admitted=admitted,
             trigger=GenerationTrigger.CONTINUE,
             queued=self._runs.has_line(plan.model),
             instruction=plan.before.instruction,
         )
-        grown = await self._grow(tree, plan, replace(draft, status=run.status.of_reply()), run)
+        begun = NewRun(run, self._runs.node.id, self._runs.node.lease, plan.window.sums_up, admitted)
+        grown = await self._grow(tree, plan, replace(draft, status=run.status.of_reply()), begun)
         [reply] = grown.messages
         sent = Sent(grown.conversation, plan.asked, reply, run, replayed=False)
         left_job = plan.window.sums_up is not None
@@ -202,8 +218,7 @@ class Continuations:
             return Written(sent, None, left_job)
         return Written(sent, Order(run, plan.model, plan.window.request, kept=plan.kept), left_job)
 
-    async def _grow(self, tree: Tree, plan: Plan, draft: Draft, run: Generation) -> Grown:
-        begun = NewRun(run, self._runs.node.id, self._runs.node.lease, plan.window.sums_up)
+    async def _grow(self, tree: Tree, plan: Plan, draft: Draft, begun: NewRun) -> Grown:
         if plan.in_place:
             return await tree.reopen(plan.reply, begun)
         return await tree.grow([draft], plan.asked, begun)

@@ -6,6 +6,7 @@ from enum import Enum
 
 from domain.errors import ConversationClosed, IllegalTransition
 from domain.generation.entity import GenerationSettings
+from domain.ledger import UsageTotals
 from domain.window.policy import ContextPolicy
 from domain.world import ConversationId, MessageId, UserId
 
@@ -91,6 +92,7 @@ class Conversation:
     has_unread: bool = False
     forked_from_id: MessageId | None = None
     event_seq: int = 0
+    usage: UsageTotals = UsageTotals()
 
     @property
     def is_open(self) -> bool:

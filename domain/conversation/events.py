@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from domain.errors import BadCursor, Unavailable, UnknownId
 from domain.generation.wakes import Wakes
+from domain.quota.counter import Quota, QuotaId
 from domain.user import Viewer
 from domain.world import ConversationId, GenerationId, MessageId, UserId, World
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 
 POLL = timedelta(seconds=1)
 RECENT = timedelta(minutes=1)
+BETWEEN_BARS = timedelta(seconds=1)
 MOST_AT_ONCE = 200
 
 
@@ -113,7 +115,13 @@ class ConversationRemoved:
     conversation_id: ConversationId
 
 
-ViewerEvent = ViewerSnapshot | ConversationTouched | ConversationRemoved
+@dataclass(frozen=True, slots=True)
+class QuotaMoved:
+    at: datetime
+    quota: Quota
+
+
+ViewerEvent = ViewerSnapshot | ConversationTouched | ConversationRemoved | QuotaMoved
 
 
 class EventStore(Protocol):
@@ -163,16 +171,38 @@ class ConversationFollowers:
         return max(after, 0) if after is not None else None
 
 
-class ViewerFollowers:
-    """For a sidebar: which conversations to look at again. No cursor: each follower begins with a snapshot."""
+class ViewerQuotas(Protocol):
+    async def by_id(self, viewer: Viewer) -> dict[QuotaId, Quota]: ...
 
-    def __init__(self, store: EventStore, wakes: Wakes, world: World) -> None:
-        self._store, self._wakes, self._world = store, wakes, world
+
+class Bars:
+    """The limits as a follower was told of them last. They move with what happens in conversations."""
+
+    def __init__(self, shown: dict[QuotaId, Quota], clock: Callable[[], float]) -> None:
+        self._shown, self._clock, self._looked_at = shown, clock, clock()
+        self.is_news = False
+
+    def are_due(self) -> bool:
+        """There may be something new, and they were not looked at for a while."""
+        return self.is_news and self._clock() - self._looked_at >= BETWEEN_BARS.total_seconds()
+
+    def moved(self, now: dict[QuotaId, Quota]) -> list[Quota]:
+        before, self._shown, self._looked_at, self.is_news = self._shown, now, self._clock(), False
+        return [quota for quota in now.values() if before.get(quota.id) != quota]
+
+
+class ViewerFollowers:
+    """For a sidebar and its bars: which conversations to look at again, and how limits move. No cursor: each follower
+    begins with a snapshot."""
+
+    def __init__(self, store: EventStore, quotas: ViewerQuotas, wakes: Wakes, world: World) -> None:
+        self._store, self._quotas, self._wakes, self._world = store, quotas, wakes, world
 
     async def follow(self, viewer: Viewer) -> AsyncGenerator[ViewerEvent, None]:
         """ViewerSnapshot first; then each change once, of several in one conversation only the latest."""
         with self._wakes.watching(viewer.id) as woken:
             shown = await self._recent(viewer)
+            bars = Bars(await patiently(partial(self._quotas.by_id, viewer)), asyncio.get_running_loop().time)
             yield ViewerSnapshot(self._world.now())
             while True:
                 await woken.wait_at_most(POLL)
@@ -181,8 +211,12 @@ class ViewerFollowers:
                 for conversation_id, touch in recent.items():
                     before = shown.get(conversation_id)
                     if before is None or (touch.seq, touch.removed) > (before.seq, before.removed):
+                        bars.is_news = True
                         yield self._event(touch)
                 shown = recent
+                if bars.are_due():
+                    for quota in bars.moved(await patiently(partial(self._quotas.by_id, viewer))):
+                        yield QuotaMoved(self._world.now(), quota)
 
     def _event(self, touch: Touch) -> ViewerEvent:
         kind = ConversationRemoved if touch.removed else ConversationTouched

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -10,7 +9,15 @@ from domain.conversation.commands import Command, fingerprint
 from domain.conversation.entity import Conversation
 from domain.conversation.service import made_and_deleted, recall
 from domain.conversation.store import ConversationStore, Draft, KeyTaken, Memo, Remembered
-from domain.generation.entity import Generation, GenerationSettings, GenerationStatus, GenerationTrigger, Notice
+from domain.errors import TooManyGenerations
+from domain.generation.entity import (
+    Generation,
+    GenerationSettings,
+    GenerationStatus,
+    GenerationTrigger,
+    Notice,
+    NoticeCode,
+)
 from domain.generation.log import GenerationStore
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
@@ -19,11 +26,15 @@ from domain.generation.window import Window
 from domain.job import JOBS
 from domain.message import Message, MessageStore
 from domain.model import Model
+from domain.quota.admission import Admitted, Crowded
+from domain.quota.counter import Quota, amount
 from domain.text import units
 from domain.user import Viewer
 from domain.world import ConversationId, GenerationId, MessageId
 
 T = TypeVar("T")
+
+MOST_SHOWN = 20
 
 
 class Moved(Exception):
@@ -74,8 +85,13 @@ class Once:
                 return await self._replay(viewer, done)
             viewer.require_writing()
             self._runs.require_open()
-            with suppress(Moved, KeyTaken):
+            try:
                 return (await write()).sent
+            except (Moved, KeyTaken):
+                continue
+            except Crowded as crowded:
+                running = await self._generations.unfinished(viewer.id, MOST_SHOWN)
+                raise TooManyGenerations(running, active=crowded.active, limit=crowded.limit) from None
 
     async def write_and_start(self, writing: Coroutine[None, None, Written]) -> Written:
         """A client that leaves between the commit and the start must not leave a run behind that nobody plays."""
@@ -126,6 +142,7 @@ def new_run(
     window: Window,
     *,
     asked: MessageId,
+    admitted: Admitted,
     trigger: GenerationTrigger,
     queued: bool,
     waits_for: GenerationId | None = None,
@@ -152,8 +169,17 @@ def new_run(
         instruction=instruction,
         # Of a run that waits it is assembled again when its turn comes.
         context=None if queued else window.answering(asked),
-        notices=() if queued else window.notices,
+        notices=(*map(told, admitted.crossed), *(() if queued else window.notices)),
+        api_key_id=admitted.payer.key_id,
+        reserved=admitted.claim.cost,
+        reserved_tokens=admitted.claim.tokens,
+        prices=admitted.claim.prices,
     )
+
+
+def told(crossed: Quota) -> Notice:
+    words = f"You are past {amount(crossed.soft_limit)} {crossed.metric.value} for this {crossed.window.value}."
+    return Notice(NoticeCode.SOFT_LIMIT, words, crossed.id)
 
 
 async def _uninterrupted(work: Coroutine[None, None, T]) -> T:

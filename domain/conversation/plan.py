@@ -11,12 +11,14 @@ from domain.conversation.service import opened
 from domain.conversation.store import Standing
 from domain.conversation.wishes import Starting, Wish, Wishes
 from domain.errors import ConversationBusy
+from domain.generation.claiming import claimed
 from domain.generation.entity import Generation
 from domain.generation.window import Window, Windows
 from domain.instruction import Instructions
 from domain.message import MessageStore
-from domain.model import Model
+from domain.model import Model, Models
 from domain.problems import Problems
+from domain.quota.claim import Claim, candidates
 from domain.user import Viewer
 from domain.world import MessageId, World
 
@@ -67,12 +69,13 @@ class Plans:
         messages: MessageStore,
         wishes: Wishes,
         *,
+        models: Models,
         access: Access,
         instructions: Instructions,
         windows: Windows,
         world: World,
     ) -> None:
-        self._messages, self._wishes, self._access = messages, wishes, access
+        self._messages, self._wishes, self._models, self._access = messages, wishes, models, access
         self._instructions, self._windows, self._world = instructions, windows, world
 
     async def of(self, viewer: Viewer, command: Starting, beside: Beside | None) -> Plan:
@@ -106,6 +109,9 @@ class Plans:
             policy=conversation.context_policy,
         )
         return Plan(command, wish, conversation, beside, model, window, received_at)
+
+    def claim(self, plan: Plan) -> Claim:
+        return claimed(candidates(plan.model, self._models), plan.window, plan.wish.settings.response_format)
 
     async def beside(self, viewer: Viewer, busy: ConversationBusy) -> Beside:
         replies = await self._messages.messages(viewer.id, [busy.active_generation.reply_id])

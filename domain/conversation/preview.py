@@ -4,13 +4,17 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from domain.conversation.commands import BusyPolicy, SendMessage
+from domain.conversation.once import MOST_SHOWN, told
 from domain.conversation.plan import Plan, Plans
 from domain.conversation.store import ConversationStore
-from domain.errors import ConversationBusy, Refusal
+from domain.errors import ConversationBusy, Refusal, TooManyGenerations
 from domain.generation.entity import Notice
+from domain.generation.log import GenerationStore
 from domain.generation.runs import Runs
 from domain.generation.window import Window
-from domain.model import Model, Models, Usage, UsageSource
+from domain.model import Model
+from domain.quota.admission import Admission, Crowded
+from domain.quota.counter import Quota
 from domain.user import Viewer
 from domain.window.report import ContextReport
 from domain.world import MessageId
@@ -25,10 +29,11 @@ class Preview:
     window: Window | None = None
     parent: MessageId | None = None
     maximum_cost: Decimal | None = None
+    crossed: tuple[Quota, ...] = ()
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        return self.window.notices if self.window else ()
+        return (*map(told, self.crossed), *(self.window.notices if self.window else ()))
 
     @property
     def context(self) -> ContextReport | None:
@@ -41,8 +46,16 @@ class Preview:
 
 
 class Previews:
-    def __init__(self, conversations: ConversationStore, plans: Plans, models: Models, runs: Runs) -> None:
-        self._conversations, self._plans, self._models, self._runs = conversations, plans, models, runs
+    def __init__(
+        self,
+        conversations: ConversationStore,
+        generations: GenerationStore,
+        plans: Plans,
+        admission: Admission,
+        runs: Runs,
+    ) -> None:
+        self._conversations, self._generations, self._plans = conversations, generations, plans
+        self._admission, self._runs = admission, runs
 
     async def of(self, viewer: Viewer, command: SendMessage) -> Preview:
         """The same checks in the same order as a send's. Its key is not looked up."""
@@ -54,7 +67,9 @@ class Previews:
             preview = Preview(model=model)
             plan = await self._plans.fitted(viewer, command, wish, model, None)
             preview = self._of_plan(plan)
-            return self._of_plan(await self._past_busy(viewer, plan))
+            plan = await self._past_busy(viewer, plan)
+            preview = self._of_plan(plan)
+            return replace(preview, crossed=await self._admitted(viewer, plan))
         except Refusal as refusal:
             return replace(preview, refusal=refusal)
 
@@ -74,7 +89,13 @@ class Previews:
                     raise
         return plan
 
+    async def _admitted(self, viewer: Viewer, plan: Plan) -> tuple[Quota, ...]:
+        """The soft limits that it would pass. Raises QuotaExceeded, TooManyGenerations."""
+        try:
+            return (await self._admission.foresee(self._admission.payer(viewer), self._plans.claim(plan))).crossed
+        except Crowded as crowded:
+            running = await self._generations.unfinished(viewer.id, MOST_SHOWN)
+            raise TooManyGenerations(running, active=crowded.active, limit=crowded.limit) from None
+
     def _of_plan(self, plan: Plan) -> Preview:
-        most = Usage(plan.window.estimated_tokens, plan.window.output_tokens, UsageSource.ESTIMATED)
-        models = [plan.model, *filter(None, map(self._models.find, plan.model.fallbacks))]
-        return Preview(None, plan.model, plan.window, plan.parent, max(model.cost(most) for model in models))
+        return Preview(None, plan.model, plan.window, plan.parent, self._plans.claim(plan).cost)

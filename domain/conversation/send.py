@@ -12,12 +12,13 @@ from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.plan import Beside, Plan, Plans, new_conversation
 from domain.conversation.store import ConversationStore, Draft, NewRun, Standing, Tree, Writing
 from domain.conversation.wishes import Starting
-from domain.errors import ConversationBusy, NotFound, StaleBranch
-from domain.generation.entity import FinishReason, GenerationStatus, GenerationTrigger
+from domain.errors import ConversationBusy, NotFound, QuotaExceeded, StaleBranch
+from domain.generation.entity import FinishReason, Generation, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
 from domain.message import MessageRole, MessageStatus
+from domain.quota.admission import Admission, Admitted, Crowded
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
 
@@ -31,6 +32,11 @@ class Following(Protocol):
     ) -> AsyncGenerator[LogEntry | GenerationSnapshot, None]: ...
 
 
+class Writers(Protocol):
+    async def writing(self, viewer: Viewer, leaf: MessageId) -> Generation | None:
+        """The run that writes the path down to `leaf`."""
+
+
 class Sends:
     def __init__(
         self,
@@ -38,11 +44,14 @@ class Sends:
         plans: Plans,
         once: Once,
         *,
+        admission: Admission,
         runs: Runs,
         following: Following,
+        writers: Writers,
         world: World,
     ) -> None:
         self._conversations, self._plans, self._once = conversations, plans, once
+        self._admission, self._writers = admission, writers
         self._runs, self._following, self._world = runs, following, world
 
     async def send(self, viewer: Viewer, command: Starting) -> Sent:
@@ -57,6 +66,9 @@ class Sends:
             except ConversationBusy as busy:
                 beside = await self._make_way(viewer, command, busy)
                 raise Moved from busy
+            except (Crowded, QuotaExceeded) as refused:
+                await self._look_for_busy(viewer, plan, refused)
+                raise
 
         return await self._once.do(viewer, command, attempt)
 
@@ -71,6 +83,19 @@ class Sends:
                 return await self._plans.beside(viewer, busy)
             case _:
                 raise busy
+
+    async def _look_for_busy(self, viewer: Viewer, plan: Plan, refused: Crowded | QuotaExceeded) -> None:
+        """That the path is busy goes before limits, which are looked at first only because their locks come first.
+
+        Raises ConversationBusy, and Moved where the run that was in the way of a limit has been interrupted.
+        """
+        run = await self._writers.writing(viewer, plan.answers) if plan.answers else None
+        policy = plan.command.on_busy or BusyPolicy.REJECT
+        if run is not None and policy is BusyPolicy.REJECT:
+            raise ConversationBusy(run) from refused
+        if run is not None and policy is BusyPolicy.INTERRUPT and isinstance(refused, Crowded):
+            await self._interrupt(viewer, ConversationBusy(run))
+            raise Moved from refused
 
     async def _interrupt(self, viewer: Viewer, busy: ConversationBusy) -> None:
         run = busy.active_generation
@@ -90,10 +115,11 @@ class Sends:
         assert asked_id is not None, "what is not said now stands there"
         done = memo(viewer, plan.command, plan.conversation.id, asked_id, reply)
         async with self._conversations.writing(done) as writing:
+            admitted = await self._admission.admit(writing, self._admission.payer(viewer), self._plans.claim(plan))
             tree = await _tree(writing, viewer, plan)
-            return await self._grow(tree, plan, said, reply)
+            return await self._grow(tree, plan, said, reply, admitted=admitted)
 
-    async def _grow(self, tree: Tree, plan: Plan, said: Draft | None, reply: Draft) -> Written:
+    async def _grow(self, tree: Tree, plan: Plan, said: Draft | None, reply: Draft, *, admitted: Admitted) -> Written:
         standing = await _standing(tree, plan)
         asked_id = said.id if said else plan.answers
         assert asked_id is not None, "what is not said now stands there"
@@ -105,6 +131,7 @@ class Sends:
             plan.wish.settings,
             plan.window,
             asked=asked_id,
+            admitted=admitted,
             trigger=plan.wish.trigger,
             queued=ahead is not None or self._runs.has_line(plan.model),
             waits_for=ahead.id if ahead else None,
@@ -116,7 +143,8 @@ class Sends:
         reply = replace(reply, status=run.status.of_reply())
         node, left_job = self._runs.node, plan.window.sums_up is not None
         drafts = [said, reply] if said else [reply]
-        grown = await tree.grow(drafts, standing.message, NewRun(run, node.id, node.lease, plan.window.sums_up))
+        begun = NewRun(run, node.id, node.lease, plan.window.sums_up, admitted)
+        grown = await tree.grow(drafts, standing.message, begun)
         asked = grown.messages[0] if said else standing.message
         assert asked is not None, "a reply answers something"
         sent = Sent(grown.conversation, asked, grown.messages[-1], run, replayed=False)

@@ -13,6 +13,9 @@ from domain.generation.entity import Generation
 from domain.message import Message, MessageRole, MessageStatus
 from domain.model import ModelKey, TokenCount
 from domain.page import Page, PageArgs
+from domain.quota.admission import Admitted
+from domain.quota.claim import Claim
+from domain.quota.counter import Counted, Payer, Quota
 from domain.world import ConversationId, GenerationId, MessageId, NodeId, UserId
 
 
@@ -57,6 +60,7 @@ class Draft:
 class NewRun:
     """A RUNNING one is leased by `node`, and GenerationStarted is seq 1 of its log; the log of a QUEUED one is empty.
 
+    `admitted`: what was reserved for it in this transaction.
     `sums_up`: the path down to that message is summed up, in the background.
     """
 
@@ -64,6 +68,7 @@ class NewRun:
     node: NodeId
     lease: timedelta
     sums_up: MessageId | None = None
+    admitted: Admitted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +137,13 @@ class Tree(Protocol):
 class Writing(Protocol):
     """One short transaction. Its locks are taken in this order: quotas, the conversation, what is inserted.
 
-    `lock` and `open` remember the memo, if there is one, in the same statement; they raise KeyTaken.
+    The first of `reserve`, `lock` and `open` remembers the memo, if there is one, in the same statement; it raises KeyTaken.
     """
+
+    async def reserve(self, payer: Payer, claim: Claim) -> Counted:
+        """As Counting says it. Before `lock` and `open`."""
+
+    async def tell(self, crossed: Sequence[Quota]) -> None: ...
 
     async def open(self, conversation: Conversation, instruction: str | None = None) -> Tree: ...
 

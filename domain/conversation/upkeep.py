@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from domain.conversation.events import EventStore
 from domain.conversation.store import ConversationStore
@@ -32,6 +33,11 @@ class Retention:
     idle_after: timedelta = timedelta(days=30)
 
 
+class PastCounters(Protocol):
+    async def purge(self, limit: int) -> int:
+        """Removes counters of windows that are long over, at most `limit` of each kind; how many."""
+
+
 class Upkeep:
     def __init__(
         self,
@@ -39,9 +45,11 @@ class Upkeep:
         generations: GenerationStore,
         events: EventStore,
         guests: Guests,
+        counters: PastCounters,
         world: World,
         retention: Retention,
     ) -> None:
+        self._counters = counters
         self._guests = guests
         self._store, self._generations, self._events = store, generations, events
         self._world, self._retention = world, retention
@@ -66,4 +74,6 @@ class Upkeep:
         while await self._generations.compact(self._retention.token_logs, PURGED_AT_ONCE) > 0:
             continue
         while await self._events.forget_events(self._retention.conversation_events, PURGED_AT_ONCE) > 0:
+            continue
+        while await self._counters.purge(PURGED_AT_ONCE) > 0:
             continue

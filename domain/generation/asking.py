@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from domain.errors import ContextTooLarge, GenerationErrorCode, ModelFailure
 from domain.generation.circuit import Circuits
 from domain.generation.entity import AttemptOutcome, ProviderAttempt
-from domain.generation.prepare import Order, Preparation
+from domain.generation.prepare import BeyondLimits, Order, Preparation
 from domain.generation.repair import asked_once_more
 from domain.model import AnswerEnd, Model, ModelCapability, Models, Piece
 from domain.response_format import ResponseFormat
@@ -95,10 +95,10 @@ class Asking:
         return able and not model.retired
 
     async def _turn_to(self, model: Model) -> bool:
-        """False: its window is too small, or there is nothing left to answer."""
+        """False: its window is too small, it is too dear, or there is nothing left to answer."""
         try:
             order = await self._preparation.order(self._order.generation, model)
-        except ContextTooLarge:
+        except (ContextTooLarge, BeyondLimits):
             return False
         self._order = order or self._order
         return order is not None

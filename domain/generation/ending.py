@@ -29,7 +29,9 @@ async def end_patiently(
     while True:
         try:
             end, cut_to = (ending, None) if stop is None else await _stopped(log, generation, ending, stop, kept)
-            ended = await log.finish(generation, end, end.cost(model), previous=previous, cut_to=cut_to)
+            ended = await log.finish(
+                generation, end, end.cost(generation.priced(model)), previous=previous, cut_to=cut_to
+            )
         except Unavailable as outage:
             await asyncio.sleep(outage.retry_after)
             continue

@@ -8,9 +8,11 @@ from enum import Enum
 from domain.errors import GenerationErrorCode
 from domain.message import MessageStatus
 from domain.model import Model, ModelKey, TokenCount, Usage
+from domain.quota.claim import Claim, Price
+from domain.quota.counter import QuotaId
 from domain.response_format import ResponseFormat
 from domain.window.report import ContextReport
-from domain.world import ConversationId, GenerationId, MessageId, UserId
+from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId, UserId
 
 
 class GenerationStatus(Enum):
@@ -47,6 +49,7 @@ class FinishReason(Enum):
     SERVER_LOST = "SERVER_LOST"
     TIMEOUT = "TIMEOUT"
     ERROR = "ERROR"
+    BUDGET = "BUDGET"
 
 
 class GenerationTrigger(Enum):
@@ -83,6 +86,7 @@ _WORDS = {
     GenerationErrorCode.TOTAL_TIMEOUT: "The answer took too long.",
     GenerationErrorCode.INVALID_JSON: "The answer is not the JSON that was asked for, nor was it when asked once more.",
     GenerationErrorCode.CONTEXT_TOO_LARGE: "The message did not fit the model's context window when its turn came.",
+    GenerationErrorCode.QUOTA_EXCEEDED: "When its turn came, the reply would have gone past a limit.",
     GenerationErrorCode.SERVER_LOST: "The process that wrote the reply was lost; the text so far is kept.",
     GenerationErrorCode.INTERNAL: "Something is wrong on our side.",
 }
@@ -109,6 +113,7 @@ class GenerationSettings:
 class NoticeCode(Enum):
     CONTEXT_TRIMMED = "CONTEXT_TRIMMED"
     CONTEXT_SUMMARIZED = "CONTEXT_SUMMARIZED"
+    SOFT_LIMIT = "SOFT_LIMIT"
     MODEL_FALLBACK = "MODEL_FALLBACK"
     PROVIDER_TRUNCATED = "PROVIDER_TRUNCATED"
     OUTPUT_REPAIRED = "OUTPUT_REPAIRED"
@@ -116,10 +121,11 @@ class NoticeCode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about a run that its user should know and that is no failure."""
+    """Something about a run that its user should know and that is no failure. `quota_id`: of the limit that it is about."""
 
     code: NoticeCode
     message: str
+    quota_id: QuotaId | None = None
 
 
 class AttemptOutcome(Enum):
@@ -153,6 +159,7 @@ class Generation:
     `estimated_input_tokens`: our count of the prompt, taken before it was sent. `waits_for`: the run before it in a queue.
     `produced_tokens`: the model's, as counted while they came in. `instruction`: what it was given for itself alone.
     `context`: None until it is assembled.
+    `reserved` and `reserved_tokens`: what was held for it at most, None: nothing. `prices`: of those who may answer.
     """
 
     id: GenerationId
@@ -183,6 +190,24 @@ class Generation:
     produced_tokens: int = 0
     instruction: str | None = None
     context: ContextReport | None = None
+    api_key_id: ApiKeyId | None = None
+    reserved: Decimal | None = None
+    reserved_tokens: int = 0
+    prices: tuple[Price, ...] = ()
+
+    def priced(self, model: Model) -> Model:
+        """The model at the prices of when the run was accepted."""
+        agreed = next((price for price in self.prices if price.model_key == model.key), None)
+        if agreed is None:
+            return model
+        return replace(
+            model,
+            input_price_per_million=agreed.input_per_million,
+            output_price_per_million=agreed.output_per_million,
+        )
+
+    def holds(self, claim: Claim) -> bool:
+        return self.reserved is None or (claim.cost <= self.reserved and claim.tokens <= self.reserved_tokens)
 
     @property
     def delivered(self) -> bool:

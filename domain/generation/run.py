@@ -59,6 +59,10 @@ class RunPolicy:
     asking: AskPolicy = field(default_factory=AskPolicy)
 
 
+class Spent(Exception):
+    """The model goes on past what its answer may take."""
+
+
 class Run:
     def __init__(
         self,
@@ -144,6 +148,8 @@ class Run:
         try:
             await self._read(self._asking.pieces())
             await self._hold_to_form()
+        except Spent:
+            self._halted = self._halted or FinishReason.BUDGET
         except asyncio.CancelledError:
             if not self._is_halted():
                 raise
@@ -178,6 +184,9 @@ class Run:
         return await self._checker.answer_problem(self._said.text, form) if form is not None else None
 
     async def _take(self, piece: Piece | Fallback) -> None:
+        """Raises Spent."""
+        if isinstance(piece, TextPiece | ReasoningPiece):
+            self._require_room(piece.tokens)
         match piece:
             case TextPiece():
                 await self._say(piece)
@@ -192,6 +201,11 @@ class Run:
                     self._notice(_TRUNCATED)
             case _:
                 assert_never(piece)
+
+    def _require_room(self, tokens: int) -> None:
+        """No more was asked for, and no more is reserved. Servers that keep to `max_tokens` never come here. Raises Spent."""
+        if self._said.tokens + tokens > self._given.request.max_output_tokens:
+            raise Spent
 
     async def _say(self, piece: TextPiece) -> None:
         if self._said.refused:

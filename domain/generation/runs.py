@@ -26,7 +26,7 @@ from domain.generation.log import (
     text_of,
     times_asked,
 )
-from domain.generation.prepare import Order, Preparation
+from domain.generation.prepare import BeyondLimits, Order, Preparation
 from domain.generation.run import Run, RunPolicy
 from domain.generation.wakes import Wakes
 from domain.generation.writer import LogWriter
@@ -283,9 +283,8 @@ class Runs:
             return None
         try:
             order = await _patiently(partial(self._preparation.order, generation))
-        except ContextTooLarge:
-            error = GenerationError(GenerationErrorCode.CONTEXT_TOO_LARGE, retryable=False)
-            await self._end(generation, GenerationStatus.FAILED, FinishReason.ERROR, error)
+        except (ContextTooLarge, BeyondLimits) as refused:
+            await self._end(generation, GenerationStatus.FAILED, FinishReason.ERROR, _error(refused))
             return None
         if order is None:
             await self._end(generation, GenerationStatus.STOPPED, FinishReason.CANCELLED)
@@ -319,6 +318,12 @@ class Runs:
         if ended.awaited:
             self.call_next()
         tell_of_end(self._wakes, generation, ended)
+
+
+def _error(refused: ContextTooLarge | BeyondLimits) -> GenerationError:
+    if isinstance(refused, ContextTooLarge):
+        return GenerationError(GenerationErrorCode.CONTEXT_TOO_LARGE, retryable=False)
+    return GenerationError(GenerationErrorCode.QUOTA_EXCEEDED, retryable=True)
 
 
 async def _patiently(read: Callable[[], Awaitable[T]]) -> T:

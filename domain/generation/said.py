@@ -27,6 +27,11 @@ class Said:
     def reasoning(self) -> str | None:
         return "".join(self._reasoning) or None
 
+    @property
+    def tokens(self) -> int:
+        """Of the answer, as far as this try has come."""
+        return self._text_tokens + self._reasoning_tokens
+
     def say(self, piece: TextPiece) -> str:
         """What of it is new."""
         text = piece.text

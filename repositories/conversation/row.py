@@ -7,9 +7,11 @@ from enum import Enum
 from typing import Any
 
 from domain.conversation.entity import Conversation, ConversationState, TitleSource
+from domain.ledger import UsageTotals
 from domain.window.policy import ContextPolicy, ContextStrategy
 from domain.world import ConversationId, MessageId, UserId
 from repositories.generation.detail import to_settings
+from repositories.money import usd
 
 
 def to_conversation(row: Mapping[str, Any]) -> Conversation:
@@ -33,6 +35,13 @@ def to_conversation(row: Mapping[str, Any]) -> Conversation:
         has_unread=row["has_unread"],
         forked_from_id=None if row["forked_from_id"] is None else MessageId(row["forked_from_id"]),
         event_seq=row["event_seq"],
+        usage=UsageTotals(
+            row["used_requests"],
+            row["used_input_tokens"],
+            row["used_output_tokens"],
+            usd(row["used_cost_nano"]),
+            row["used_errors"],
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
@@ -13,6 +13,8 @@ from domain.conversation.store import KeyTaken, Memo, Part
 from domain.errors import Unavailable
 from domain.generation.entity import FinishReason
 from domain.message import Message
+from domain.quota.claim import Claim
+from domain.quota.counter import Counted, Payer, Quota
 from domain.world import ConversationId, GenerationId, UserId, World
 from repositories.conversation.fork import copy, part
 from repositories.conversation.row import policy_json, to_conversation
@@ -20,6 +22,10 @@ from repositories.conversation.tree import SqlTree
 from repositories.database import Session
 from repositories.generation.detail import settings_json
 from repositories.instruction import copy as copy_instruction
+from repositories.money import nano
+from repositories.quota.row import to_counted
+from repositories.quota.sql import COUNTED, COUNTERS_NOW
+from repositories.quota.store import tell
 from repositories.tables import EventKind
 
 # $2 null: there is nothing to remember. A twin in flight is waited for; what it took in the end is not free.
@@ -31,6 +37,8 @@ WITH remembered AS (
   SELECT $2 IS NULL OR EXISTS (SELECT 1 FROM remembered) AS free
 )
 """
+
+_RESERVE = f"{_REMEMBERED}, {COUNTED} {COUNTERS_NOW}"
 
 # Seq 0 stands before every reader's cursor: it is for sidebars only.
 _OPEN = f"""
@@ -100,6 +108,26 @@ class Gates:
 class SqlWriting:
     def __init__(self, session: Session, world: World, memo: Memo | None) -> None:
         self._session, self._world, self._memo = session, world, memo
+
+    async def reserve(self, payer: Payer, claim: Claim) -> Counted:
+        [row] = await self._session.fetch(
+            _RESERVE,
+            *_columns(self._memo),
+            payer.subject,
+            payer.key_id,
+            claim.messages,
+            claim.tokens,
+            nano(claim.cost),
+            str(payer.user.id),
+            payer.plan,
+        )
+        if row["counters"] is None:
+            raise KeyTaken
+        self._memo = None
+        return to_counted(row)
+
+    async def tell(self, crossed: Sequence[Quota]) -> None:
+        await tell(self._session, crossed)
 
     async def open(self, conversation: Conversation, instruction: str | None = None) -> SqlTree:
         opened = await self._session.execute(

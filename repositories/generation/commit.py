@@ -30,8 +30,11 @@ from repositories.generation.detail import (
     truncated_json,
     turned_to_json,
 )
-from repositories.generation.row import Kind, nano, to_stop
+from repositories.generation.row import Kind, to_stop
 from repositories.job.rows import enqueue
+from repositories.ledger.entry import RUN_ENTERED, used
+from repositories.money import nano
+from repositories.quota.sql import LOCKED, SETTLED
 from repositories.tables import EventKind
 
 # A title that does not come about at the beginning is tried again with the next replies, but not for ever.
@@ -67,18 +70,18 @@ SELECT id, attempt, CASE WHEN taken THEN last ELSE last_seq END AS last_seq, CAS
 FROM held
 """
 
-# One statement, so that a process that is frozen or dies in the middle holds no lock. The conversation is locked before
-# anything else, as a send does it. Where it has changed since the statement's snapshot was taken, others may have queued up
+# One statement, so that a process that is frozen or dies in the middle holds no lock. Counters are locked first, and then the
+# conversation, as a send does it. Where it has changed since the statement's snapshot was taken, others may have queued up
 # behind this run unseen: then nothing is written, and the statement is repeated.
 # A run that was asked to stop ends STOPPED: of the two the lock of its row decides which came first.
 # Who waits for a run that is stopped before its turn waits for the one before that.
 # Nothing is told of a deleted conversation after its deletion. The end of a run that held a slot calls all who wait for
 # one: storage does not know which models share a line.
 _FINISH = f"""
-WITH locked AS MATERIALIZED (
+WITH counters AS MATERIALIZED ({LOCKED.format(run="$1")}), locked AS MATERIALIZED (
   SELECT now.version = c.xmin AS unchanged
-  FROM conversations c CROSS JOIN LATERAL (
-    SELECT xmin AS version FROM conversations WHERE id = c.id FOR NO KEY UPDATE
+  FROM conversations c CROSS JOIN (SELECT count(*) AS count FROM counters) first CROSS JOIN LATERAL (
+    SELECT xmin AS version FROM conversations WHERE id = c.id AND first.count >= 0 FOR NO KEY UPDATE
   ) now
   WHERE c.id = $25
 ), found AS (
@@ -104,8 +107,8 @@ WITH locked AS MATERIALIZED (
     usage_source = $16, cost_nano = $17, model_key = coalesce($18, g.model_key), notices = coalesce(g.notices, $19),
     attempts = $20, handed_over = $24
   FROM run WHERE g.id = run.id
-  RETURNING g.id, g.conversation_id, g.owner_id, g.reply_id, g.first_token_at, g.ended_at, g.model_key
-), reply AS (
+  RETURNING g.*
+), {SETTLED}, {RUN_ENTERED}, reply AS (
   UPDATE messages m SET status = $21, text = $22, tokens = $27::jsonb,
     reasoning = coalesce($23, m.reasoning), model_key = ended.model_key,
     first_token_at = coalesce(m.first_token_at, ended.first_token_at), completed_at = ended.ended_at
@@ -113,7 +116,7 @@ WITH locked AS MATERIALIZED (
 ), conversation AS (
   UPDATE conversations c SET last_message_at = greatest(c.last_message_at, ended.ended_at),
     updated_at = greatest(c.updated_at, ended.ended_at), event_seq = c.event_seq + (c.deleted_at IS NULL)::int,
-    has_unread = true
+    has_unread = true, {used("ended.error_code IS NOT NULL")}
   FROM ended WHERE c.id = ended.conversation_id
   RETURNING c.event_seq, c.deleted_at, c.title_source, c.message_count
 ), told AS (

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from domain.generation.entity import (
@@ -16,6 +17,7 @@ from domain.generation.entity import (
 )
 from domain.generation.log import NewStart, TruncationReason
 from domain.model import ModelKey, TokenCount
+from domain.quota.claim import Price
 from domain.response_format import ResponseFormat, ResponseFormatType
 
 
@@ -59,6 +61,17 @@ def tokens_json(count: TokenCount | None) -> str | None:
     return json.dumps({count.tokenizer: count.tokens}) if count else None
 
 
+def prices_json(prices: Sequence[Price]) -> str | None:
+    """Decimals as the text that they are."""
+    stored = [[price.model_key, str(price.input_per_million), str(price.output_per_million)] for price in prices]
+    return json.dumps(stored) if prices else None
+
+
+def to_prices(text: str | None) -> tuple[Price, ...]:
+    stored = json.loads(text) if text else []
+    return tuple(Price(ModelKey(key), Decimal(input), Decimal(output)) for key, input, output in stored)
+
+
 def to_settings(text: str) -> GenerationSettings:
     stored = json.loads(text)
     stop, form = stored.pop("stop", None), stored.pop("response_format", None)
@@ -70,7 +83,7 @@ def to_settings(text: str) -> GenerationSettings:
 
 
 def to_notice(stored: dict[str, Any]) -> Notice:
-    return Notice(NoticeCode(stored["code"]), stored["message"])
+    return Notice(NoticeCode(stored["code"]), stored["message"], stored.get("quota"))
 
 
 def to_notices(text: str | None) -> tuple[Notice, ...]:
@@ -86,7 +99,8 @@ def _format(form: ResponseFormat) -> dict[str, str | None]:
 
 
 def _notice(notice: Notice) -> dict[str, str]:
-    return {"code": notice.code.value, "message": notice.message}
+    about = {} if notice.quota_id is None else {"quota": notice.quota_id}
+    return {"code": notice.code.value, "message": notice.message, **about}
 
 
 def _attempt(attempt: ProviderAttempt) -> dict[str, object]:

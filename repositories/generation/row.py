@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from enum import IntEnum
 from typing import Any, assert_never
 from uuid import UUID
@@ -22,10 +21,11 @@ from domain.generation.log import (
     TextTruncated,
     TruncationReason,
 )
-from domain.model import NANO_USD, ModelKey, Usage, UsageSource
-from domain.world import ConversationId, GenerationId, MessageId, UserId
+from domain.model import ModelKey, Usage, UsageSource
+from domain.world import ApiKeyId, ConversationId, GenerationId, MessageId, UserId
 from repositories.generation.context import to_context
-from repositories.generation.detail import to_attempts, to_notice, to_notices, to_settings
+from repositories.generation.detail import to_attempts, to_notice, to_notices, to_prices, to_settings
+from repositories.money import usd
 
 
 class Kind(IntEnum):
@@ -38,10 +38,6 @@ class Kind(IntEnum):
     FINISHED = 5
     QUEUED = 6
     NOTICE = 7
-
-
-def nano(cost: Decimal | None) -> int | None:
-    return None if cost is None else int(cost * NANO_USD)
 
 
 def to_stop(row: Mapping[str, Any]) -> StopRequest | None:
@@ -73,7 +69,7 @@ def to_generation(row: Mapping[str, Any]) -> Generation:
         finish_reason=FinishReason(row["finish_reason"]) if row["finish_reason"] else None,
         error=_error(row),
         usage=_usage(row),
-        cost=None if row["cost_nano"] is None else Decimal(row["cost_nano"]).scaleb(-9),
+        cost=None if row["cost_nano"] is None else usd(row["cost_nano"]),
         text_offset=row["text_offset"],
         last_seq=row["last_seq"],
         attempt=row["attempt"],
@@ -84,6 +80,10 @@ def to_generation(row: Mapping[str, Any]) -> Generation:
         produced_tokens=row["produced_tokens"],
         instruction=row["instruction"],
         context=to_context(row),
+        api_key_id=None if row["api_key_id"] is None else ApiKeyId(row["api_key_id"]),
+        reserved=None if row["reserved_nano"] is None else usd(row["reserved_nano"]),
+        reserved_tokens=row["reserved_tokens"],
+        prices=to_prices(row["prices"]),
     )
 
 

@@ -10,12 +10,13 @@ from uuid import uuid4
 import structlog
 from graphql import ArgumentNode, GraphQLError, ValueNode
 
-from domain.errors import BadCursor, BadPage, DomainError, NotAuthenticated, Unavailable, UnknownId
+from domain.errors import BadCursor, BadPage, BadVariables, DomainError, NotAuthenticated, Unavailable, UnknownId
 from server.graphql.errors import Code, ErrorPayload, error_payload, located_payload, with_place
 
 EXPECTED: Final[dict[type[DomainError], Code]] = {
     BadPage: Code.BAD_PAGE,
     BadCursor: Code.BAD_VARIABLES,
+    BadVariables: Code.BAD_VARIABLES,
     UnknownId: Code.NOT_FOUND,
     NotAuthenticated: Code.UNAUTHENTICATED,
 }

@@ -75,6 +75,7 @@ def continuations() -> Continuations:
         messages,
         generations,
         Once(conversations, messages, generations, runs, unneeded),
+        admission=unneeded,
         models=models,
         access=Access(models, Plans([Plan(PlanKey("all"), "All", default_for=frozenset(Role))])),
         instructions=unneeded,

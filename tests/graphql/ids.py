@@ -11,6 +11,7 @@ UNKNOWN = {
     for kind in ("Viewer", "User", "ApiKey", "Conversation", "Message", "Generation", "Instruction", "ContextSummary")
 }
 UNKNOWN |= {kind: encode(kind, "none") for kind in ("Model", "Plan")}
+UNKNOWN["Quota"] = encode("Quota", f"PLAN.MESSAGES.DAY.{_NOTHING}")
 
 MALFORMED = (
     "",

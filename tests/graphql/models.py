@@ -39,6 +39,7 @@ MODELS = (
     model("scripted"),
     model("small", context_window=128, max_output_tokens=16),
     model("other"),
+    model("brisk", provider="brisk"),
     model("retired", retired=True),
     model("whole", capabilities=(ModelCapability.STREAMING,)),
     model("scarce", provider="narrow", max_concurrency=1),

@@ -23,6 +23,9 @@ TABLES = (
     "generations",
     "generation_events",
     "instructions",
+    "quota_windows",
+    "quota_overrides",
+    "ledger_entries",
 )
 
 

@@ -21,6 +21,7 @@ from tests.everything import operations
 from tests.graphql.documents import PUBLISH
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.ids import UNKNOWN
+from tests.graphql.limits import limit, quota
 from tests.graphql.places import Call, calls, nodes, put
 from tests.graphql.process import new_user, served
 from tests.graphql.rows import contents
@@ -42,7 +43,7 @@ NAMELESS = {
 # Everybody's, whoever asks.
 SHARED = {"Model", "Plan"}
 # Where admins name others, and what only they are shown.
-ADMINS_NAME = {"Mutation.setUserRole", "Mutation.setUserPlan"}
+ADMINS_NAME = {"Mutation.setUserRole", "Mutation.setUserPlan", "Mutation.setQuota"}
 ADMINS_SEE = {"Instruction"}
 NEVER_RUN = (b"BAD_REQUEST", b"PARSE_FAILED", b"VALIDATION_FAILED", b"BAD_VARIABLES", b"TOO_COMPLEX", b"INTERNAL")
 SECRET = "xylophone"
@@ -97,7 +98,9 @@ async def bobs(gus: Gus, app: Litestar, grace: FrontEnd) -> World:
     published = {"scope": "PLATFORM", "text": SECRET, "expectedVersion": 0}
     instruction = (await grace.ask(PUBLISH, input=published))["publishInstruction"]["instruction"]["id"]
     summary = await summed_up(gus, bob.naming("Message"))
-    return World(bob.secret, {**bob.ids, "Instruction": (instruction,), "ContextSummary": (summary,)})
+    await limit(grace, "MESSAGES", "DAY", "1000")
+    own = (await quota(FrontEnd(app, bob.secret)))["id"]
+    return World(bob.secret, {**bob.ids, "Instruction": (instruction,), "ContextSummary": (summary,), "Quota": (own,)})
 
 
 async def summed_up(gus: Gus, reply: str) -> str:

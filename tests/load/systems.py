@@ -75,7 +75,7 @@ async def running_systems() -> AsyncIterator[Systems]:
     with ExitStack() as stack:
         model, _ = stack.enter_context(_listening("tests.load.model"))
         origin, process = stack.enter_context(_listening("tests.load.plain_server", model))
-        database_url, postgres = stack.enter_context(_durable_postgres())
+        database_url, postgres = stack.enter_context(durable_postgres())
         secret = uuid4().hex
         served = stack.enter_context(_placed_gus(model, database_url, secret))
         served.start()
@@ -96,7 +96,7 @@ def _listening(module: str, *arguments: str) -> Iterator[tuple[str, psutil.Proce
 
 
 @contextmanager
-def _durable_postgres() -> Iterator[tuple[str, psutil.Process]]:
+def durable_postgres() -> Iterator[tuple[str, psutil.Process]]:
     """As in production: what is committed is on the disk."""
     folder = Path(tempfile.mkdtemp(prefix="gus-load-"))
     cluster = Cluster.of(folder)

@@ -20,7 +20,11 @@ from repositories.generation.log import SqlTokenLog
 from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker, Pace
 from repositories.migrate import migrate
+from tests.repositories.admitting import ONE, Customer
 from tests.repositories.story import LEASE, WORLD, Story, draft, memo
+
+# Racers that take it in common begin when nobody holds it alone any more.
+STARTING_GUN = 42
 
 
 async def raced(*racers: tuple[object, ...]) -> list[str]:
@@ -94,6 +98,15 @@ async def counted(database: Database, condition: str) -> int:
     return int(row["count"])
 
 
+async def admit(url: str, tries: str, *owners: str) -> str:
+    """For each owner in turn, `tries` sends at once; answers how many of them were admitted."""
+    async with open_database(url, 10) as database:
+        customers = [Customer.of(database, UserId(UUID(owner))) for owner in owners]
+        await database.fetch("SELECT pg_advisory_lock_shared($1)", STARTING_GUN)
+        admitted = [await asyncio.gather(*(each.send(ONE) for _ in range(int(tries)))) for each in customers]
+    return " ".join(str(sum(run is not None for run in runs)) for runs in admitted)
+
+
 async def publish(url: str, owner: str, versions: str) -> int:
     """Replaces whatever version is in force until there are so many; answers how often it was the first to."""
     first = 0
@@ -138,7 +151,8 @@ def _worker(database: Database, do: JobHandler) -> JobWorker:
 
 
 if __name__ == "__main__":
-    doing: dict[str, Callable[..., Coroutine[None, None, int]]] = {
+    doing: dict[str, Callable[..., Coroutine[None, None, int | str]]] = {
+        "admit": admit,
         "apply": apply,
         "do_jobs": do_jobs,
         "hold_a_job": hold_a_job,

@@ -1,0 +1,1 @@
+"""The ledger in PostgreSQL: entered where runs end, summed up, and verified."""
