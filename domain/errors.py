@@ -231,7 +231,7 @@ class ContextTooLarge(Refusal):
 
     def __init__(self, *, required_tokens: int, limit_tokens: int) -> None:
         super().__init__(
-            "The message alone does not fit the model's context window: shorten it, or take another model."
+            "The message does not fit: shorten it, or take another model or a context policy that leaves it more room."
         )
         self.required_tokens, self.limit_tokens = required_tokens, limit_tokens
 

@@ -19,6 +19,11 @@ WATCH_THE_RESPONSE = """() => {
 }"""
 
 
+def model_of(editor: str) -> str:
+    """Monaco's, which holds all of the text that an editor shows a part of."""
+    return f"__MONACO.editor.getModels().find((model) => model.uri.path.endsWith('{editor}.json'))"
+
+
 @dataclass
 class GraphiQLPage:
     page: Page
@@ -51,6 +56,23 @@ class GraphiQLPage:
     def expect_response(self, pattern: str, *, timeout_ms: int = 30_000) -> None:
         # Monaco writes spaces as no-break spaces.
         expect(self.page.locator(RESPONSE)).to_contain_text(re.compile(pattern), timeout=timeout_ms)
+
+    def response(self) -> str:
+        """All of it, also what has to be scrolled to, on one line."""
+        text: str = self.page.evaluate(f"{model_of('response')}.getValue()")
+        return " ".join(text.split())
+
+    def change_variables(self, old: str, new: str) -> None:
+        variables = model_of("variables")
+        self.page.evaluate(f"{variables}.setValue({variables}.getValue().replace({old!r}, {new!r}))")
+        self.page.wait_for_timeout(500)
+
+    def see_the_end(self) -> str:
+        """Of what was sent last, in tab 2: its last event."""
+        self.tab(2)
+        self.run()
+        self.expect_response("GenerationFinished", timeout_ms=120_000)
+        return self.response()
 
     def stored(self) -> str:
         stored: str = self.page.evaluate("JSON.stringify(localStorage)")
@@ -92,13 +114,15 @@ def text_so_far(response: str) -> str | None:
     return None if shown is None else shown[1]
 
 
-def test_graphiql_opens_offline_with_the_five_tabs(graphiql: GraphiQLPage) -> None:
+def test_graphiql_opens_offline_with_its_tabs(graphiql: GraphiQLPage) -> None:
     tabs = graphiql.page.get_by_role("tab").all_inner_texts()
     graphiql.shoot("light")
     graphiql.page.emulate_media(color_scheme="dark")
     graphiql.page.wait_for_timeout(300)
     graphiql.shoot("dark")
-    assert tabs == ["Send", "Stream", "Branch", "Tree", "ModelsAndMe"]
+    assert tabs == [
+        *("Send", "Stream", "Branch", "Tree", "Edit", "Compare", "Json", "WhatWasSent", "Preview", "ModelsAndMe"),
+    ]
 
 
 def test_a_reply_grows_in_the_result_pane(graphiql: GraphiQLPage) -> None:
@@ -133,10 +157,76 @@ def test_the_other_tabs_need_no_copied_ids(graphiql: GraphiQLPage) -> None:
     graphiql.run()
     graphiql.expect_response("What.is.a.tree")
     graphiql.shoot("4-tree")
-    graphiql.tab(5)
+    graphiql.tab(10)
     graphiql.run()
     graphiql.expect_response("displayName")
-    graphiql.shoot("5-models-and-me")
+    graphiql.shoot("10-models-and-me")
+
+
+def test_an_edit_is_compared_with_what_it_is_an_edit_of(graphiql: GraphiQLPage) -> None:
+    for tab in (1, 3):
+        graphiql.tab(tab)
+        graphiql.run()
+        graphiql.expect_response("SendMessageSuccess")
+        graphiql.see_the_end()
+    graphiql.tab(5)
+    graphiql.run()
+    graphiql.expect_response('"siblingIndex":.2,')
+    graphiql.shoot("5-edit")
+    graphiql.see_the_end()
+    graphiql.tab(6)
+    graphiql.run()
+    graphiql.expect_response("commonAncestor")
+    graphiql.shoot("6-compare")
+    told = graphiql.response()
+    common, a, b = (told.index(name) for name in ("commonAncestor", "onlyA", "onlyB"))
+    assert common < a < told.index("And what is a leaf?") < b < told.index("And what is a root?")
+    assert told.count('"COMPLETE"') == 4
+    assert '"role": "ASSISTANT"' in told[common:a]
+
+
+def test_what_is_compared_has_to_be_there_first(graphiql: GraphiQLPage) -> None:
+    graphiql.run()
+    graphiql.expect_response("SendMessageSuccess")
+    graphiql.tab(6)
+    graphiql.run()
+    graphiql.expect_response("Run.tab.5.first")
+
+
+def test_an_answer_is_held_to_a_schema_and_told_with_what_was_sent(graphiql: GraphiQLPage) -> None:
+    graphiql.tab(7)
+    graphiql.run()
+    graphiql.expect_response("SendMessageSuccess")
+    graphiql.shoot("7-json")
+    end = graphiql.see_the_end()
+    assert re.search(r'"status": "COMPLETED"', end)
+    graphiql.shoot("7-streamed")
+    graphiql.tab(8)
+    graphiql.run()
+    graphiql.expect_response("promptSha256")
+    graphiql.shoot("8-what-was-sent")
+    sent = graphiql.response()
+    [said] = re.findall(r'"reply": \{ "text": ("(?:[^"\\]|\\.)*")', sent)
+    oak = json.loads(json.loads(said))
+    assert list(oak) == ["name", "kind", "metres"]
+    assert oak["kind"] in ("tree", "flower", "moss")
+    assert 1 <= oak["metres"] <= 60
+    assert '"text": "Describe an oak, in JSON."' in sent
+
+
+def test_a_preview_that_is_refused_says_why_and_one_that_is_not_what_would_be_sent(graphiql: GraphiQLPage) -> None:
+    graphiql.tab(9)
+    graphiql.run()
+    graphiql.expect_response("ContextTooLarge")
+    graphiql.shoot("9-preview")
+    refused = graphiql.response()
+    needed, limit = (int(n) for n in re.findall(r'"(?:required|limit)Tokens": (\d+)', refused))
+    assert needed > limit
+    assert '"context": null' in refused
+    graphiql.change_variables("20", "2000")
+    graphiql.run()
+    graphiql.expect_response('"refusal":.null')
+    assert '"includedCount": 1,' in graphiql.response()
 
 
 def test_a_tab_that_needs_a_send_says_so(graphiql: GraphiQLPage) -> None:
@@ -154,6 +244,6 @@ def test_the_key_is_never_stored_so_each_load_begins_with_the_servers_own(graphi
 
     graphiql.page.reload()
     graphiql.wait_until_ready()
-    assert graphiql.page.get_by_role("tab").count() == 5
+    assert graphiql.page.get_by_role("tab").count() == 10
     graphiql.run()
     graphiql.expect_response("SendMessageSuccess")

@@ -1,10 +1,11 @@
 // "@last.reply" and its like in the variables: nobody has to copy an id from one tab to the next.
-//   @last.X   an id of the last successful send
-//   @first.X  the same of the first send this browser tab made in that conversation
-//   @uuid     a fresh UUID
+//   @last.X      an id of the last successful send
+//   @previous.X  the same of the send before it in that conversation
+//   @first.X     the same of the first send this browser tab made in that conversation
+//   @uuid        a fresh UUID
 import { getOperationAST } from "graphql";
 
-const PLACEHOLDER = /^@(last|first)\.(conversation|userMessage|reply|generation)$/;
+const PLACEHOLDER = /^@(last|previous|first)\.(conversation|userMessage|reply|generation)$/;
 
 export class NothingRemembered extends Error {}
 
@@ -21,6 +22,9 @@ function fillOne(text, storage) {
   if (!match) return text;
   const [, which, name] = match;
   const ids = recall(which, storage);
+  if (!ids && which === "previous" && recall("last", storage)) {
+    throw new NothingRemembered(`Run tab 5 first: "${text}" is of the send before the last in its conversation.`);
+  }
   if (!ids) throw new NothingRemembered(`Run tab 1 first: "${text}" stands for an id that only a send can give.`);
   if (!ids[name]) throw new NothingRemembered(`Run tab 1 first, with ${name} { id } selected: "${text}" stands for it.`);
   return ids[name];
@@ -46,6 +50,9 @@ export function rememberSend(result, request, documentAST, storage) {
       reply: success.reply?.id,
       generation: success.generation.id,
     };
+    const before = recall("last", storage);
+    if (before?.generation === ids.generation) continue;
+    remember("previous", before?.conversation === ids.conversation ? before : null, storage);
     remember("last", ids, storage);
     if (recall("first", storage)?.conversation !== ids.conversation) remember("first", ids, storage);
   }
