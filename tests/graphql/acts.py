@@ -62,17 +62,17 @@ class Act:
 
 
 def acts() -> st.SearchStrategy[Act]:
-    # Talk twice as often, so that there is something to do the rest to.
+    # Talk more often, so that there is something to do the rest to, and most of all where talk goes on, so that replies queue.
     return st.builds(
         Act,
-        kind=st.sampled_from([*TALK, *SUCCESS]),
+        kind=st.sampled_from([*["send"] * 6, *TALK, *SUCCESS]),
         pick=st.integers(0, 10_000),
         other=st.integers(0, 10_000),
         elsewhere=st.booleans(),
         saying=st.integers(0, len(SAYINGS) - 1),
         on_busy=st.sampled_from(["REJECT", "ENQUEUE", "ENQUEUE", "ENQUEUE", "INTERRUPT", "BRANCH"]),
         scope=st.sampled_from(["PATH", "PATH_AND_SIBLINGS", "SUBTREE"]),
-        state=st.sampled_from(["ACTIVE", "ACTIVE", "PAUSED", "ARCHIVED"]),
+        state=st.sampled_from(["ACTIVE", "ACTIVE", "ACTIVE", "PAUSED", "ARCHIVED"]),
     )
 
 
@@ -110,9 +110,9 @@ async def performed(act: Act, user: FrontEnd, forest: Forest) -> Done | None:
 async def _sent(act: Act, user: FrontEnd, forest: Forest) -> Done:
     """Now and then into a new conversation, else below the active leaf or some message."""
     text, asked = _said(act)
-    tree = act.of([None, *forest.trees.values()] if len(forest.trees) < 3 else list(forest.trees.values()))
+    tree = act.of([None, *forest.trees.values()] if len(forest.trees) < 2 else list(forest.trees.values()))
     where: dict[str, object] = {"conversation": encode("Conversation", tree.conversation.id)} if tree else {}
-    if tree and tree.messages and act.other % 2:
+    if tree and tree.messages and act.other % 4 == 0:
         where["parent"] = encode("Message", tree.messages[act.other % len(tree.messages)].id)
     return Done(act, tree, None, await user.send(text, **where, **asked, onBusy=act.on_busy))
 
@@ -127,7 +127,7 @@ async def _stopped(act: Act, user: FrontEnd, forest: Forest) -> Done | None:
 
 async def _governed(act: Act, user: FrontEnd, forest: Forest) -> Done | None:
     tree = act.of(list(forest.trees.values()))
-    # The last one stays, or the trees would never grow.
+    # Some stay, or the trees would never grow.
     if tree is None or (act.kind == "delete" and len(forest.trees) < 3):
         return None
     id = encode("Conversation", tree.conversation.id)
