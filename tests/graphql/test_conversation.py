@@ -10,6 +10,7 @@ from tests.graphql.documents import DELETE, FOLLOW, VIEWER_EVENTS
 from tests.graphql.front_end import FrontEnd, script
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.graphql.rows import contents, counts, unchanged
+from tests.waiting import until
 
 CONVERSATION = """
 query($id: ID!) {
@@ -150,16 +151,22 @@ async def test_a_deleted_conversation_is_purged_whole(ada: FrontEnd, gus: Gus) -
     sent = await ada.said(script(words=1))
     await ada.said(script(words=1), conversation=sent["conversation"]["id"], parent=sent["userMessage"]["id"])
     await deleted(ada, sent["conversation"]["id"])
-    while (await contents(gus.database))["conversations"]:
-        await SqlConversations(gus.database, RealWorld()).purge_deleted(500)
+    await until("the conversation is purged", lambda: purged(gus))
     # What happened in it outlives it for a while.
     kept = {"idempotency_keys": 2, "users": 1, "api_keys": 1, "conversation_events": 10}
     assert await counts(gus.database) == {**before, **kept}
 
 
 async def until_ended(gus: Gus) -> None:
-    while await gus.database.fetch("SELECT 1 FROM generations WHERE ended_at IS NULL"):
-        pass
+    async def ended() -> bool:
+        return not await gus.database.fetch("SELECT 1 FROM generations WHERE ended_at IS NULL")
+
+    await until("all runs have ended", ended)
+
+
+async def purged(gus: Gus) -> bool:
+    await SqlConversations(gus.database, RealWorld()).purge_deleted(500)
+    return not (await contents(gus.database))["conversations"]
 
 
 async def test_the_stream_of_a_deleted_conversation_completes_without_an_end(ada: FrontEnd) -> None:

@@ -9,6 +9,7 @@ from tests.graphql.documents import CONVERSATION_EVENTS, DELETE, VIEWER_EVENTS
 from tests.graphql.front_end import FrontEnd, here
 from tests.graphql.ids import MALFORMED, UNKNOWN
 from tests.graphql.rows import contents, counts, unchanged
+from tests.waiting import until
 
 FEEDBACK = "query($id: ID!) {message(id: $id) {feedback {rating tags comment updatedAt}}}"
 
@@ -91,8 +92,12 @@ async def test_it_is_purged_with_its_message(ada: FrontEnd, gus: Gus) -> None:
     sent = await ada.said("Hello")
     await ada.rate(sent["reply"]["id"], "UP")
     await ada.ask(DELETE, **here(sent))
-    while (await contents(gus.database))["conversations"]:
+
+    async def purged() -> bool:
         await SqlConversations(gus.database, RealWorld()).purge_deleted(500)
+        return not (await contents(gus.database))["conversations"]
+
+    await until("the conversation is purged", purged)
     assert (await counts(gus.database))["feedback"] == 0
 
 

@@ -20,6 +20,7 @@ from tests.graphql.models import model
 from tests.graphql.process import process, served
 from tests.model_server import ModelServer
 from tests.model_server.answer import Seen
+from tests.waiting import until
 
 TITLE = "query($id: ID!) {conversation(id: $id) {title titleSource version}}"
 NEVER = "fault=hang_first"
@@ -152,8 +153,7 @@ async def test_while_a_reply_is_written_nothing_else_is_asked_of_its_server(
     writing = await ada.send(script(words=9, fault="hang_first"), settings={"model": "cheap"})
     await model_server.wait_for(lambda seen: True)
     sent = await ada.said(script(words=1))
-    while (await gus.database.fetch("SELECT max(attempts) AS tries FROM pgqueuer"))[0]["tries"] == 0:
-        await asyncio.sleep(0.01)
+    await until("the job was put off", lambda: gus.database.fetch("SELECT 1 FROM pgqueuer WHERE attempts > 0"))
     assert await calls(gus) == []
     await ada.stop(writing["generation"]["id"])
     await jobs_done(gus)

@@ -22,6 +22,7 @@ from repositories.job.worker import JobWorker, Pace
 from repositories.migrate import migrate
 from tests.repositories.admitting import ONE, Customer
 from tests.repositories.story import LEASE, WORLD, Story, draft, memo
+from tests.waiting import PATIENCE_SECONDS
 
 # Racers that take it in common begin when nobody holds it alone any more.
 STARTING_GUN = 42
@@ -35,7 +36,14 @@ async def raced(*racers: tuple[object, ...]) -> list[str]:
         )
         for racer in racers
     ]
-    outputs = [(await process.communicate())[0].decode().strip() for process in processes]
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            outputs = [(await process.communicate())[0].decode().strip() for process in processes]
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     assert [process.returncode for process in processes] == [0] * len(racers)
     return outputs
 

@@ -29,6 +29,7 @@ from repositories.generation.log import SqlTokenLog
 from repositories.generation.store import SqlGenerations
 from repositories.message.store import SqlMessages
 from repositories.user import SqlUsers
+from tests.waiting import until
 
 WORLD = RealWorld()
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -199,5 +200,4 @@ def texts(messages: Sequence[Message]) -> list[str]:
 async def somebody_waits(story: Story) -> None:
     """For a lock."""
     waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while not await story.database.fetch(waiting):
-        pass
+    await until("somebody waits for a lock", lambda: story.database.fetch(waiting))

@@ -24,6 +24,7 @@ from repositories.job.driver import Names, PooledDriver
 from repositories.job.worker import JobWorker, Pace
 from tests.repositories.racing import raced
 from tests.repositories.story import Story, ending
+from tests.waiting import PATIENCE_SECONDS, until
 
 QUICK = JobPolicy(tries=3, first_pause=timedelta())
 PACE = Pace(look=timedelta(milliseconds=100), silence=timedelta(seconds=2))
@@ -53,6 +54,9 @@ async def working(database: Database, doing: Doing, wakes: Wakes | None = None) 
     finally:
         task.cancel()
         await asyncio.wait([task])
+        # One that has died by itself says what of.
+        if not task.cancelled():
+            task.result()
 
 
 async def caused(story: Story, text: str = "A tree", *, titles: bool = True, **fields: object) -> Generation:
@@ -74,10 +78,13 @@ async def jobs(database: Database) -> list[tuple[str, str, int]]:
     return [(row["entrypoint"], row["status"], row["attempts"]) for row in rows]
 
 
+async def no_jobs(database: Database) -> bool:
+    return not await jobs(database)
+
+
 async def all_done(database: Database) -> list[str]:
     """How those that were done ended."""
-    while await jobs(database):
-        await asyncio.sleep(0.01)
+    await until("all jobs are done", lambda: no_jobs(database))
     rows = await database.fetch("SELECT status::text FROM pgqueuer_log WHERE status <> 'picked' ORDER BY id")
     return [row["status"] for row in rows]
 
@@ -141,7 +148,7 @@ async def test_who_is_woken_need_not_look(story: Story) -> None:
     doing, wakes = Doing(), Wakes()
     worker = JobWorker(story.database, wakes, {JobKind.TITLE: doing}, QUICK, Pace(look=timedelta(hours=1)))
     task = asyncio.ensure_future(worker.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not wakes.watched():
             await asyncio.sleep(0.01)
         await caused(story)
@@ -180,7 +187,8 @@ async def test_who_leaves_puts_a_job_back(story: Story) -> None:
     doing = Doing(asyncio.Event().wait)  # type: ignore[arg-type]  # what it returns is of no interest
     await caused(story)
     async with working(story.database, doing):
-        await doing.begun.wait()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await doing.begun.wait()
     assert await jobs(story.database) == [("title", "queued", 1)]
     async with working(story.database, again := Doing()):
         await all_done(story.database)
@@ -213,7 +221,8 @@ async def test_a_job_of_a_killed_process_is_done_by_another(story: Story, databa
         sys.executable, "-m", "tests.repositories.racing", "hold_a_job", database_url, stdout=PIPE
     )
     assert dying.stdout is not None
-    assert await dying.stdout.readline() == b"begun\n"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await dying.stdout.readline() == b"begun\n"
     dying.send_signal(signal.SIGKILL)
     await dying.wait()
     assert await jobs(story.database) == [("title", "picked", 0)]
@@ -230,6 +239,9 @@ async def test_what_was_done_long_ago_is_forgotten(story: Story) -> None:
     await story.database.execute(
         "UPDATE pgqueuer_log SET created = created - interval '2 days' WHERE status = 'picked'"
     )
+
+    async def forgotten() -> bool:
+        return len(await story.database.fetch("SELECT 1 FROM pgqueuer_log")) == 1
+
     async with working(story.database, Doing()):
-        while len(await story.database.fetch("SELECT 1 FROM pgqueuer_log")) > 1:
-            await asyncio.sleep(0.01)
+        await until("all but the last entry is forgotten", forgotten)
