@@ -212,6 +212,7 @@ async def test_pages_of_the_log_are_the_subscription(ada: FrontEnd) -> None:
     streamed, paged, after = await ada.followed(generation), list[dict[str, Any]](), 0
     while True:
         page = (await ada.ask(EVENTS, generation=generation, after=after, first=2))["generation"]["events"]
+        assert page["events"]
         paged += page["events"]
         after = page["nextAfter"]
         assert after == paged[-1]["seq"]

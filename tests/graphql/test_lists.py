@@ -66,7 +66,9 @@ async def paged(ada: FrontEnd, order: str, *, size: str, cursor: tuple[str, str]
     arguments: dict[str, object] = {"orderBy": order, size: 1}
     while True:
         page = (await ada.ask(LIST, **arguments))["viewer"]["conversations"]
+        assert page["nodes"] or not page["pageInfo"][more]
         found += [node["title"] for node in page["nodes"]]
+        assert len(found) <= len(ORDERS[order])
         if not page["pageInfo"][more]:
             return found
         arguments[cursor[0]] = page["pageInfo"][cursor[1]]
