@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from litestar.types import HTTPScope, Receive
 
-from server.graphql.errors import ClientLeft, Code, RequestError, bad_request, error_payload
+from server.graphql.errors import ClientLeft, RequestError, bad_request
 from server.graphql.limits import TransportLimits
 
 MOST_PARAMETERS = 20
@@ -31,7 +31,9 @@ async def read_body(scope: HTTPScope, receive: Receive, limits: TransportLimits)
         async with asyncio.timeout(limits.body_deadline.total_seconds()):
             return await _read(receive, limits)
     except TimeoutError:
-        raise _closing("The body did not arrive in time.", status=408) from None
+        # The rest of it is not waited for.
+        closing = {"Connection": "close"}
+        raise bad_request("The body did not arrive in time.", status=408, headers=closing) from None
 
 
 def request_from_body(body: bytes) -> GraphQLRequest:
@@ -97,12 +99,7 @@ def _declared_length(scope: HTTPScope) -> int:
 
 
 def _too_large(limits: TransportLimits) -> RequestError:
-    return _closing(f"The body is larger than {limits.body_bytes} bytes.", status=413)
-
-
-def _closing(message: str, *, status: int) -> RequestError:
-    """The rest of the body is not waited for."""
-    return RequestError([error_payload(Code.BAD_REQUEST, message)], status=status, headers={"Connection": "close"})
+    return bad_request(f"The body is larger than {limits.body_bytes} bytes.", status=413)
 
 
 def _parameters(query_string: bytes) -> dict[str, str]:

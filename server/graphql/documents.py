@@ -58,6 +58,9 @@ class Documents:
         self._valid: OrderedDict[bytes, Document] = OrderedDict()
         self.kept_bytes = 0
 
+    def knows(self, source: str) -> bool:
+        return sha256(source.encode("utf-8", "surrogatepass")).digest() in self._valid
+
     def read(self, source: str) -> Document:
         try:
             encoded = source.encode("utf-8")

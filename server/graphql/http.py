@@ -112,7 +112,7 @@ class HttpEndpoint:
         if exchange.media is Media.EVENTS:
             await self._stream(exchange, request, credential, viewer)
             return
-        operation = self._open(exchange, request, viewer)
+        operation = await self._open(exchange, request, viewer)
         if operation.kind is OperationType.SUBSCRIPTION:
             await self.streams.serve(operation, exchange.receive, exchange.stream, credential)
         else:
@@ -139,7 +139,7 @@ class HttpEndpoint:
         self, exchange: "_Exchange", request: GraphQLRequest, credential: Credential | None, viewer: Viewer | None
     ) -> None:
         try:
-            operation = self._open(exchange, request, viewer)
+            operation = await self._open(exchange, request, viewer)
         except RequestError as error:
             if not error.about_document:
                 raise
@@ -150,8 +150,8 @@ class HttpEndpoint:
             else:
                 await exchange.stream.answer(await _run(operation, exchange.receive))
 
-    def _open(self, exchange: "_Exchange", request: GraphQLRequest, viewer: Viewer | None) -> Operation:
-        operation = self.operations.open(request, viewer, exchange.caller)
+    async def _open(self, exchange: "_Exchange", request: GraphQLRequest, viewer: Viewer | None) -> Operation:
+        operation = await self.operations.open(request, viewer, exchange.caller)
         if exchange.method == "GET" and operation.kind is OperationType.MUTATION:
             raise bad_request("A mutation needs POST.", status=405, headers={"Allow": "POST"})
         if operation.kind is OperationType.SUBSCRIPTION and exchange.media not in FRAMES:

@@ -45,7 +45,7 @@ class Multiplex:
         """Raises NotAuthenticated when the credential is no longer good; all else concerns this operation alone."""
         try:
             self._edge.arrive(caller)
-            operation = self._open(request, await credential.viewer(), caller)
+            operation = await self._open(request, await credential.viewer(), caller)
         except NotAuthenticated:
             raise
         except RequestError as error:
@@ -66,10 +66,10 @@ class Multiplex:
         """The socket is gone: whatever still runs has nobody to tell."""
         self._listening.clear()
 
-    def _open(self, request: GraphQLRequest, viewer: Viewer, caller: Caller) -> Operation:
+    async def _open(self, request: GraphQLRequest, viewer: Viewer, caller: Caller) -> Operation:
         if self._running >= self._limits.operations_per_socket:
             raise throttled(f"At most {self._limits.operations_per_socket} operations run on one socket.", 1.0)
-        return self._operations.open(request, viewer, caller)
+        return await self._operations.open(request, viewer, caller)
 
     def _task(self, operation_id: str, operation: Operation) -> asyncio.Task[None]:
         if operation.kind is not OperationType.MUTATION:

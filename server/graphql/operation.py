@@ -41,6 +41,7 @@ class Operation:
     extensions: Extensions
     make_context: Callable[[], object]
     deadline: timedelta
+    cost: int
     rate_limit: RateLimit | None
     turns: Turns
 
@@ -52,7 +53,7 @@ class Operation:
         """Never raises, but when it is cancelled."""
         try:
             async with self._around():
-                return _encode(await self._in_time(self.executor.execute_operation), self._extensions())
+                return _encode(await self._in_time(self._execute), self._extensions())
         except Exception as error:
             return _encode_failure([Failures().exception_payload(error)])
         finally:
@@ -77,6 +78,11 @@ class Operation:
                 await _close(source)
                 _let_go(self.executor)
 
+    async def _execute(self) -> object:
+        async with self.turns.to_answer(self.cost):
+            result = self.executor.execute_operation()
+            return await result if isinstance(result, Awaitable) else result
+
     async def _source(self) -> AsyncIterable[object]:
         try:
             async with asyncio.timeout(self.deadline.total_seconds()):
@@ -94,8 +100,9 @@ class Operation:
         executor = self.executor.build_per_event_executor(event)
         # A stream may live for days: what a loader has cached must not outlive the event.
         executor.context_value = self.make_context()
-        result = execute_subscription_event(executor)
-        told = result if isinstance(result, ExecutionResult) else await self._in_time(lambda: result)
+        async with self.turns.to_answer(self.cost):
+            result = execute_subscription_event(executor)
+            told = result if isinstance(result, ExecutionResult) else await self._in_time(lambda: result)
         _let_go(executor)
         return None if _is_gone(told) else _encode(told)
 

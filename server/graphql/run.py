@@ -32,8 +32,10 @@ class Operations:
     introspection: bool
     turns: Turns = field(default_factory=Turns)
 
-    def open(self, request: GraphQLRequest, viewer: Viewer | None, caller: Caller) -> Operation:
+    async def open(self, request: GraphQLRequest, viewer: Viewer | None, caller: Caller) -> Operation:
         """Raises RequestError. Nothing of the application has run when it returns, but `make_context`."""
+        if not self.documents.knows(request.query):
+            await self.turns.to_read()
         document = self.documents.read(request.query)
         definition = document.operation(request.operation_name)
         if viewer is None:
@@ -49,6 +51,7 @@ class Operations:
             extensions=extensions,
             make_context=lambda: self.make_context(viewer, call),
             deadline=self._deadline(definition),
+            cost=weight.cost,
             rate_limit=call.rate_limit,
             turns=self.turns,
         )

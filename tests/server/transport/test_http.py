@@ -235,3 +235,22 @@ async def test_the_page_is_for_those_who_prefer_html_only() -> None:
         assert (
             code(await toy.http.post("/graphql", headers={**TYPED, "Accept": "text/html, */*;q=0.1"})) == "BAD_REQUEST"
         )
+
+
+async def test_large_queries_run_one_after_the_other_and_small_ones_beside_them() -> None:
+    async with running() as toy, asyncio.timeout(30):
+        large = "{slow items(first: 100) {nodes {items(first: 100) {nodes {id}}}}}"
+        async with asyncio.TaskGroup() as tasks:
+            two = [tasks.create_task(toy.post(large)) for _ in range(2)]
+            await toy.journal.entered.wait()
+            assert (await toy.post("{hello}")).json() == {"data": {"hello": "hello world"}}
+            assert toy.journal.waiting == 1
+            toy.journal.release.set()
+        assert [task.result().json()["data"]["slow"] for task in two] == [1, 1]
+
+
+async def test_who_waits_for_his_turn_does_so_within_his_deadline() -> None:
+    async with running(limits=TransportLimits(query_deadline=timedelta(milliseconds=200))) as toy:
+        large = "{slow items(first: 100) {nodes {items(first: 100) {nodes {id}}}}}"
+        answers = await asyncio.gather(toy.post(large), toy.post(large))
+        assert [code(answer) for answer in answers] == ["TIMEOUT", "TIMEOUT"]

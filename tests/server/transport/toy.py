@@ -84,7 +84,11 @@ class Client:
 
 @asynccontextmanager
 async def running(
-    *, limits: TransportLimits | None = None, schema: strawberry.Schema = SCHEMA, **options: Any
+    *,
+    limits: TransportLimits | None = None,
+    schema: strawberry.Schema = SCHEMA,
+    http: type[HttpProtocol] = HttpProtocol,
+    **options: Any,
 ) -> AsyncIterator[Toy]:
     journal = Journal()
 
@@ -105,10 +109,10 @@ async def running(
         schema=schema, authenticate=authenticate, make_context=make_context, limits=limits, **options
     )
     async with (
-        served(Litestar(transport.routes(), openapi_config=None)) as url,
-        httpx.AsyncClient(base_url=url, timeout=30) as http,
+        served(Litestar(transport.routes(), openapi_config=None), http) as url,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
     ):
-        yield Toy(url, transport, journal, http)
+        yield Toy(url, transport, journal, client)
 
 
 def viewer(name: str) -> Viewer:
@@ -132,13 +136,13 @@ async def settled(journal: Journal) -> None:
 
 
 @asynccontextmanager
-async def served(app: Litestar) -> AsyncIterator[str]:
+async def served(app: Litestar, http: type[HttpProtocol] = HttpProtocol) -> AsyncIterator[str]:
     # With the protocol said: asyncio turns Nagle's algorithm off only then, and each answer would cost 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=http,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=1024 * 1024,

@@ -18,6 +18,7 @@ class Journal:
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
     touched: int = 0
     produced: int = 0
     contexts: int = 0
@@ -89,9 +90,11 @@ class Query:
     async def slow(self, info: Info) -> int:
         journal = info.context.journal
         journal.entered.set()
+        journal.waiting += 1
         try:
             await journal.release.wait()
         finally:
+            journal.waiting -= 1
             journal.left.set()
         return 1
 
