@@ -51,6 +51,8 @@ class GraphiQLPage:
         self.page.wait_for_timeout(500)
 
     def run(self) -> None:
+        # What the tab has shown before must not be taken for what comes.
+        self.page.evaluate(f"{model_of('response')}.setValue('')")
         self.page.get_by_role("button", name=re.compile("^Execute query")).click()
 
     def expect_response(self, pattern: str, *, timeout_ms: int = 30_000) -> None:
