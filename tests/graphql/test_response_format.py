@@ -13,6 +13,7 @@ from server.settings import Settings
 from tests.graphql.asked import told, turns
 from tests.graphql.documents import CONVERSATION_EVENTS, EVENTS, SEND
 from tests.graphql.front_end import FrontEnd, here, script
+from tests.graphql.limits import limit, quota
 from tests.graphql.process import process, served
 from tests.graphql.rows import unchanged
 from tests.model_server import ModelServer
@@ -60,10 +61,10 @@ def applied(events: list[dict[str, Any]], text: str = "") -> str:
     return text
 
 
-async def in_a_repair(ada: FrontEnd, **more: object) -> dict[str, Any]:
-    """The second answer has begun, and hangs."""
-    then = {"say": ['{"a":', "?"], "fault": "hang_between", "after": 1, **more}
-    sent = await ada.send(script(say=["not json"], then=then), **held())
+async def in_a_repair(ada: FrontEnd, then: object = None, **settings: object) -> dict[str, Any]:
+    """The second answer has begun, and hangs; `then`: how the model answers the third time."""
+    second = {"say": ['{"a":', "?"], "fault": "hang_between", "after": 1, "then": then}
+    sent = await ada.send(script(say=["not json"], then=second), **held(FORMAT, **settings))
     async with ada.following(sent["generation"]["id"]) as stream:
         while (await anext(stream)).get("text") != '{"a":':
             continue
@@ -165,6 +166,17 @@ async def test_the_tokens_of_both_tries_are_counted_as_reported(ada: FrontEnd) -
     assert run["usage"] == {"inputTokens": 50, "outputTokens": 3, "source": "PROVIDER"}
     # Of one prompt it tells nothing, nor how the model counts.
     assert run["context"] == {"providerInputTokens": None}
+
+
+async def test_what_both_tries_may_take_is_held_and_what_they_took_is_paid_once(ada: FrontEnd, grace: FrontEnd) -> None:
+    await limit(grace, "TOKENS", "DAY", "1000000")
+    sent = await in_a_repair(ada, maxOutputTokens=1000)
+    # Twice the longest answer, and both prompts.
+    assert 2000 < int((await quota(ada))["reserved"]) < 3000
+    await ada.stop(sent["generation"]["id"])
+    usage = (await ada.followed(sent["generation"]["id"]))[-1]["usage"]
+    after = await quota(ada)
+    assert (after["used"], after["reserved"]) == (str(usage["inputTokens"] + usage["outputTokens"]), "0")
 
 
 async def test_the_model_is_told_what_was_wrong_and_what_is_wanted(ada: FrontEnd, model_server: ModelServer) -> None:
