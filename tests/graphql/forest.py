@@ -35,6 +35,11 @@ class StoredConversation:
     message_count: int
     root_count: int
     active_leaf_id: str | None
+    used_requests: int
+    used_input_tokens: int
+    used_output_tokens: int
+    used_cost_nano: int
+    used_errors: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class StoredRun:
     input_tokens: int | None
     output_tokens: int | None
     cost_nano: int | None
+    error_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,7 @@ def _by_conversation(rows: Iterable[Any]) -> dict[str, list[Any]]:
 
 def flaws(forest: Forest) -> list[str]:
     """In words; none where all is well."""
-    checks = (_parents, _numbers, _siblings, _leaves, _branches, _replies, _writers, _usage)
+    checks = (_parents, _numbers, _siblings, _leaves, _branches, _replies, _writers, _usage, _totals)
     found = (flaw for tree in forest.trees.values() for check in checks for flaw in check(tree))
     return list(found)
 
@@ -278,6 +284,27 @@ def _usage(tree: Tree) -> Iterator[str]:
             price = _PRICES[run.model_key]  # type: ignore[index]  # a ModelKey is a str
             if run.cost_nano != (run.input_tokens or 0) * price[0] + run.output_tokens * price[1]:
                 yield f"{run} costs something else"
+
+
+def _totals(tree: Tree) -> Iterator[str]:
+    """A conversation has taken what its runs have taken that have ended, and a fork nothing of its origin's."""
+    ended = [run for run in tree.runs if run.ended_at is not None]
+    sums = (
+        len(ended),
+        sum(run.input_tokens or 0 for run in ended),
+        sum(run.output_tokens or 0 for run in ended),
+        sum(run.cost_nano or 0 for run in ended),
+        sum(run.error_code is not None for run in ended),
+    )
+    used = tree.conversation
+    if sums != (
+        used.used_requests,
+        used.used_input_tokens,
+        used.used_output_tokens,
+        used.used_cost_nano,
+        used.used_errors,
+    ):
+        yield f"{used} has taken {sums}"
 
 
 def _added(text: str, runs: list[StoredRun]) -> list[tuple[StoredRun, str]]:

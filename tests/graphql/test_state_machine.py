@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar, cast
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from litestar import Litestar
 
+from domain.ledger import DateRange
+from repositories.ledger.verify import verify
 from resolvers.node import encode, uuid_of
 from server.compose import Gus
 from server.models_file import Catalogue
@@ -199,5 +202,8 @@ async def test_whatever_is_done_every_tree_stays_one(
     made = cast(type[RuleBasedStateMachine], lambda: Story(stage))
     await asyncio.to_thread(run_state_machine_as_test, made, settings=stories)
     tell(f"{stage.acts} acts: {dict(sorted(stage.answered.items()))}")
+    today = datetime.now(UTC)
+    ledger = await verify(gus.database, DateRange(today - timedelta(days=1), today + timedelta(days=1)), most=100)
+    assert (ledger.mismatches, ledger.checked_entries > 0) == ((), True)
     assert stage.acts >= steps
     assert {kind for kind, said in stage.answered if said == SUCCESS[kind]} == set(SUCCESS)
