@@ -11,6 +11,7 @@ from asyncpg import Record
 from resolvers.node import uuid_of
 from tests.chaos.front_end import FrontEnd, Log, NoAnswer
 from tests.chaos.ledger import (
+    BILLS,
     DUPLICATE,
     ENDS,
     GAP,
@@ -45,6 +46,20 @@ CROSS JOIN LATERAL (
 WHERE g.id = ANY($1)
 """
 
+HELD = """
+SELECT subject_id, span, starts_at, running, tokens_reserved, cost_reserved_nano FROM quota_windows
+WHERE running <> 0 OR tokens_reserved <> 0 OR cost_reserved_nano <> 0
+"""
+
+UNSETTLED = """
+SELECT g.id, g.cost_nano, e.* FROM generations g CROSS JOIN LATERAL (
+  SELECT count(*) AS entries, sum(amount_nano) AS balance,
+    sum(amount_nano) FILTER (WHERE account = 'user:' || g.owner_id) AS billed
+  FROM ledger_entries WHERE transaction_id = g.id
+) e
+WHERE g.ended_at IS NOT NULL AND (e.entries <> 2 OR e.balance <> 0 OR e.billed <> coalesce(g.cost_nano, 0))
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Audited:
@@ -70,8 +85,15 @@ async def audit(
             violations.append(Violation(LOST, "a run", f"none at {via.name}", promise.generation))
     violations += await _question_violations(front_end, promises, via)
     violations += await _stored_violations(stage, promises)
+    violations += await _bill_violations(stage)
     statuses = {each.generation: log.status for each, log in zip(promises, logs, strict=True) if log is not None}
     return Audited(violations, statuses, took)
+
+
+async def _bill_violations(stage: Stage) -> list[Violation]:
+    """All runs have ended: nothing is held for any, and each was settled once."""
+    held = [Violation(BILLS, "nothing held", str(dict(row))) for row in await stage.sql(HELD)]
+    return held + [Violation(BILLS, "settled once", str(dict(row)), str(row["id"])) for row in await stage.sql(UNSETTLED)]
 
 
 async def _stuck(stage: Stage, deadline: float) -> list[Violation]:

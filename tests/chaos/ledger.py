@@ -19,6 +19,7 @@ WORDS = "wrong words"
 UNTYPED = "untyped answers"
 SLOW = "slow answers"
 COMPLAINED = "errors logged"
+BILLS = "wrong bills"
 OTHER = "other"
 ALWAYS_COUNTED = (LOST, UNSTORED, GAP, DUPLICATE, OFFSET, ENDS, STUCK, WORDS)
 

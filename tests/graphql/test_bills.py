@@ -129,6 +129,20 @@ async def test_an_answer_past_its_reservation_is_cut_there(ada: FrontEnd, gus: G
     assert len(await entries(gus)) == 2
 
 
+async def test_an_answer_that_is_asked_for_twice_is_billed_and_was_reserved_for_both(
+    ada: FrontEnd, gus: Gus, model_server: ModelServer
+) -> None:
+    asked = {"responseFormat": {"type": "JSON_OBJECT"}, "maxOutputTokens": 5}
+    once = await run_of(ada, await ada.said(script(say=["{}"]), settings={"maxOutputTokens": 5}))
+    sent = await ada.said(script(say=["no", " JSON"], then={"say": ["{}"]}), settings=asked)
+    run = await run_of(ada, sent)
+    assert (run["status"], run["reply"]["text"], run["usage"]["outputTokens"]) == ("COMPLETED", "{}", 3)
+    assert Decimal(run["cost"]) == price(run["usage"]["inputTokens"], 3) <= Decimal(run["reserved"])
+    assert Decimal(run["reserved"]) > 2 * Decimal(once["reserved"])
+    assert len(model_server.seen) == 3
+    assert [out for _, out, _ in await entries(gus)] == [1, 3]
+
+
 async def test_a_fallback_is_billed_at_its_own_price(ada: FrontEnd, gus: Gus) -> None:
     sent = await ada.said(script(words=4, fault="unavailable_503", times=1), settings={"model": "backed"})
     run = await run_of(ada, sent)

@@ -11,7 +11,7 @@ from server.compose import Gus
 from server.models_file import Catalogue
 from server.settings import Settings
 from tests.graphql.front_end import FrontEnd, here, outlined, script
-from tests.graphql.limits import SET_QUOTA, limit, quota, quotas, user_id
+from tests.graphql.limits import SET_QUOTA, assert_settled, limit, quota, quotas, user_id
 from tests.graphql.process import process, served
 from tests.graphql.rows import unchanged
 from tests.model_server import ModelServer
@@ -294,3 +294,27 @@ async def test_guests_of_one_address_have_one_budget(
     await other.said(script(words=1))
     for guest in (one, other):
         assert (await unchanged(gus, guest.send("Hi")))["quota"]["used"] == "2"
+
+
+@pytest.mark.parametrize(("hard", "status", "error"), [("1000000", "COMPLETED", None), ("1", "FAILED", "QUOTA_EXCEEDED")])
+async def test_what_waited_is_held_to_the_limits_again_for_what_its_context_has_grown(
+    ada: FrontEnd, grace: FrontEnd, gus: Gus, hard: str, status: str, error: str | None
+) -> None:
+    reserved = "query($id: ID!) {generation(id: $id) {reserved status error {code retryable}}}"
+    first = await ada.send(script(words=200, first_delay_ms=500))
+    waiting = await ada.send(script(words=1), **here(first), onBusy="ENQUEUE")
+    before = (await ada.ask(reserved, id=waiting["generation"]["id"]))["generation"]
+    await limit(grace, "TOKENS", "DAY", hard)
+    await ada.followed(waiting["generation"]["id"])
+    after = (await ada.ask(reserved, id=waiting["generation"]["id"]))["generation"]
+    assert (after["status"], after["error"]) == (status, {"code": error, "retryable": True} if error else None)
+    assert (Decimal(after["reserved"]) > Decimal(before["reserved"])) is (error is None)
+    await assert_settled(gus.database)
+
+
+async def test_counters_go_when_their_windows_are_long_over(ada: FrontEnd, gus: Gus) -> None:
+    await ada.said(script(words=1))
+    await gus.database.execute("UPDATE quota_windows SET starts_at = starts_at - interval '2 days' WHERE span <> 'INSTANT'")
+    await gus.upkeep.once()
+    left = await gus.database.fetch("SELECT DISTINCT span FROM quota_windows ORDER BY span")
+    assert [row["span"] for row in left] == ["DAY", "HOUR", "INSTANT", "MONTH"]
