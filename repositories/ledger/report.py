@@ -25,12 +25,9 @@ coalesce(sum(output_tokens), 0)::bigint AS output_tokens, coalesce(sum(amount_na
 count(*) FILTER (WHERE failed) AS errors
 """
 
-# Of each transaction the user's side. $1 null: everybody's.
-_ENTRIES = """
-FROM ledger_entries WHERE at >= $2 AND at < $3 AND account = 'user:' || coalesce($1::uuid, owner_id)
-"""
-
-_TOTAL = f"SELECT {_SUMS} {_ENTRIES}"
+# Of each transaction the user's side: of one user, or of everybody.
+_OF_ONE = "FROM ledger_entries WHERE at >= $1 AND at < $2 AND account = 'user:' || $3::uuid"
+_OF_ALL = "FROM ledger_entries WHERE at >= $1 AND at < $2 AND account = 'user:' || owner_id"
 
 _KEYS = {
     UsageDimension.HOUR: "date_trunc('hour', at, 'UTC')",
@@ -53,10 +50,11 @@ GROUP BY m.id
 async def report(
     database: Database, owner: UserId | None, range: DateRange, by: Sequence[UsageDimension]
 ) -> UsageReport:
-    whose = owner, range.begin, range.end
+    entries = _OF_ALL if owner is None else _OF_ONE
+    asked = range.begin, range.end, *([] if owner is None else [owner])
     async with database.session() as session:
-        [total] = await session.fetch(_TOTAL, *whose)
-        rows = await session.fetch(_buckets(by), *whose, MOST_BUCKETS + 1)
+        [total] = await session.fetch(f"SELECT {_SUMS} {entries}", *asked)
+        rows = await session.fetch(_buckets(by, entries), *asked)
     buckets = tuple(_bucket(row, range, by) for row in rows[:MOST_BUCKETS])
     return UsageReport(to_totals(total), buckets, truncated=len(rows) > MOST_BUCKETS)
 
@@ -70,7 +68,7 @@ def to_totals(row: Mapping[str, Any]) -> UsageTotals:
     return UsageTotals(row["requests"], row["input_tokens"], row["output_tokens"], usd(row["cost_nano"]), row["errors"])
 
 
-def _buckets(by: Sequence[UsageDimension]) -> str:
+def _buckets(by: Sequence[UsageDimension], entries: str) -> str:
     """Only of what is selected: nothing in it was written by a client."""
     keys = "".join(f"{_KEYS[each]} AS {each.value.lower()}_key, " for each in by)
     groups = ", ".join(_KEYS[each] for each in by)
@@ -79,8 +77,8 @@ def _buckets(by: Sequence[UsageDimension]) -> str:
     SELECT {keys} {_SUMS},
       percentile_disc(0.5) WITHIN GROUP (ORDER BY latency_ms) AS p50,
       percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95
-    {_ENTRIES} {f"GROUP BY {groups}" if by else ""} HAVING count(*) > 0
-    ORDER BY {first} sum(amount_nano) DESC, count(*) DESC LIMIT $4
+    {entries} {f"GROUP BY {groups}" if by else ""} HAVING count(*) > 0
+    ORDER BY {first} sum(amount_nano) DESC, count(*) DESC LIMIT {MOST_BUCKETS + 1}
     """
 
 

@@ -93,7 +93,9 @@ async def audit(
 async def _bill_violations(stage: Stage) -> list[Violation]:
     """All runs have ended: nothing is held for any, and each was settled once."""
     held = [Violation(BILLS, "nothing held", str(dict(row))) for row in await stage.sql(HELD)]
-    return held + [Violation(BILLS, "settled once", str(dict(row)), str(row["id"])) for row in await stage.sql(UNSETTLED)]
+    return held + [
+        Violation(BILLS, "settled once", str(dict(row)), str(row["id"])) for row in await stage.sql(UNSETTLED)
+    ]
 
 
 async def _stuck(stage: Stage, deadline: float) -> list[Violation]:

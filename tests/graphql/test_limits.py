@@ -296,7 +296,9 @@ async def test_guests_of_one_address_have_one_budget(
         assert (await unchanged(gus, guest.send("Hi")))["quota"]["used"] == "2"
 
 
-@pytest.mark.parametrize(("hard", "status", "error"), [("1000000", "COMPLETED", None), ("1", "FAILED", "QUOTA_EXCEEDED")])
+@pytest.mark.parametrize(
+    ("hard", "status", "error"), [("1000000", "COMPLETED", None), ("1", "FAILED", "QUOTA_EXCEEDED")]
+)
 async def test_what_waited_is_held_to_the_limits_again_for_what_its_context_has_grown(
     ada: FrontEnd, grace: FrontEnd, gus: Gus, hard: str, status: str, error: str | None
 ) -> None:
@@ -314,7 +316,9 @@ async def test_what_waited_is_held_to_the_limits_again_for_what_its_context_has_
 
 async def test_counters_go_when_their_windows_are_long_over(ada: FrontEnd, gus: Gus) -> None:
     await ada.said(script(words=1))
-    await gus.database.execute("UPDATE quota_windows SET starts_at = starts_at - interval '2 days' WHERE span <> 'INSTANT'")
+    await gus.database.execute(
+        "UPDATE quota_windows SET starts_at = starts_at - interval '2 days' WHERE span <> 'INSTANT'"
+    )
     await gus.upkeep.once()
     left = await gus.database.fetch("SELECT DISTINCT span FROM quota_windows ORDER BY span")
     assert [row["span"] for row in left] == ["DAY", "HOUR", "INSTANT", "MONTH"]

@@ -181,7 +181,7 @@ async def test_a_retired_model_takes_no_sends(ada: FrontEnd, gus: Gus) -> None:
     assert (refused["__typename"], refused["code"]) == ("ModelUnavailable", "MODEL_UNAVAILABLE")
     assert (refused["retryable"], refused["retryAfter"]) == (False, None)
     assert refused["model"] == {"key": "retired", "retired": True}
-    assert [alternative["key"] for alternative in refused["alternatives"]] == ON_OFFER
+    assert [alternative["key"] for alternative in refused["alternatives"]] == ON_OFFER[:10]
 
 
 async def test_a_conversation_whose_model_was_retired_takes_a_send_that_names_another(ada: FrontEnd) -> None:

@@ -17,13 +17,16 @@ from domain.feedback import Feedback, Rating
 from domain.generation.entity import Generation, GenerationStatus
 from domain.generation.log import Append, GenerationFilter, Line, NewText, StopRequest, Want
 from domain.instruction import PUBLISHED, InstructionScope, Publication
+from domain.ledger import DateRange, UsageDimension
 from domain.message import Family, Message, MessageFilter
 from domain.model import ModelKey
 from domain.page import PageArgs
 from repositories.feedback import SqlFeedback
 from repositories.instruction import SqlInstructions
+from repositories.ledger.store import SqlLedger
 from repositories.user import SqlUsers
 from tests.load.planting import plant_line, plant_regenerated
+from tests.repositories.admitting import ONE, Customer, claim
 from tests.repositories.story import LEASE, NODE, NOW, WORLD, Story, draft_of_reply, new_generation
 from tests.repositories.test_fork import forked
 from tests.repositories.test_writing import send
@@ -41,11 +44,19 @@ WITH crowd AS (
 ), said AS (
   INSERT INTO instructions (id, scope, key, version, text, sha256, published_at, published_by)
   SELECT gen_random_uuid(), 'USER', id::text, 1, 'Rhyme.', '', now(), id FROM crowd
+), counted AS (
+  INSERT INTO quota_windows (subject_id, span, starts_at)
+  SELECT id, span, date_trunc('hour', now()) FROM crowd, unnest(ARRAY['MINUTE', 'HOUR', 'DAY', 'MONTH', 'INSTANT']) span
+), set AS (
+  INSERT INTO quota_overrides (subject, scope, metric, span, set_at, set_by)
+  SELECT id::text, 'USER', 'MESSAGES', 'DAY', now(), id FROM crowd
+), entered AS (
+  INSERT INTO ledger_entries (transaction_id, account, amount_nano, at, owner_id, conversation_id, model_key, purpose,
+    input_tokens, output_tokens, failed, latency_ms)
+  SELECT gen_random_uuid(), 'user:' || id, 1, now(), id, gen_random_uuid(), 'llama', 'REPLY', 1, 1, false, 1 FROM crowd
 ), secrets AS (
   INSERT INTO api_keys (id, user_id, name, prefix, digest, can_manage, created_at)
   SELECT gen_random_uuid(), id, '', '', id::text::bytea, false, now() FROM crowd
-), counted AS (
-  INSERT INTO quota_windows (subject_id, span, starts_at) SELECT id, 'DAY', now() FROM crowd
 ), opened AS (
   INSERT INTO conversations (id, owner_id, title_source, state, version, created_at, updated_at, pinned, tags,
     message_count, root_count, settings, activations)
@@ -96,7 +107,7 @@ async def test_an_index_is_behind_every_statement(
     statements.clear()
     run = await every_operation(story, leaf)
     asked = {logged.query for logged in statements if not logged.query.startswith(("BEGIN", "COMMIT"))}
-    assert len(asked) == 89
+    assert len(asked) == 95
     scanned = {query: tables for query in asked if (tables := await tables_read_whole(connection, query))}
     assert not scanned, "\n".join(f"{tables}: {query}" for query, tables in scanned.items())
     assert run.last_seq == 1
@@ -128,6 +139,7 @@ async def every_operation(story: Story, leaf: Message) -> Generation:
     await instructions(story, leaf)
     await queues(story)
     await forks(story)
+    await money(story, leaf)
     return await runs(story, leaf)
 
 
@@ -157,6 +169,18 @@ async def forks(story: Story) -> None:
     feedback = SqlFeedback(story.database)
     assert await feedback.rate(reply, Feedback(Rating.UP, ("a",), None, NOW), NOW)
     assert len(await feedback.feedback(story.owner, [reply.id])) == 1
+
+
+async def money(story: Story, leaf: Message) -> None:
+    customer, ledger = Customer.of(story.database, story.owner), SqlLedger(story.database)
+    run = await customer.send(ONE)
+    assert run is not None
+    payer = customer.payer
+    assert await customer.admission.stretch(run.id, payer.user.id, payer.key_id, claim(20, ONE.cost))
+    await customer.admission.quotas(payer)
+    await story.finish(await story.generation(run.id), "")
+    await ledger.report(story.owner, DateRange(NOW, NOW + timedelta(days=400)), [UsageDimension.DAY])
+    assert len(await ledger.of_messages(story.owner, [run.reply_id])) == 1
 
 
 async def instructions(story: Story, leaf: Message) -> None:

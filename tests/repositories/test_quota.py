@@ -184,6 +184,8 @@ async def end(customer: Customer, run: Generation, ending: Ending) -> None:
 
 
 STEPS = st.sampled_from(["send"] * 4 + ["write"] * 3 + ["finish"] * 2 + ["stop", "crash", "stretch", "revive"])
+HISTORIES = st.tuples(st.lists(STEPS, max_size=40), st.integers(0, 2**32))
+AT_ONCE = 5
 BUDGETS = {
     (QuotaMetric.TOKENS, QuotaWindow.DAY): Decimal(1000),
     (QuotaMetric.COST, QuotaWindow.MONTH): Decimal("1.5"),
@@ -195,10 +197,10 @@ BUDGETS = {
 def test_after_any_history_nothing_is_held_no_budget_is_overspent_and_all_records_agree(
     database_url: str, histories: int
 ) -> None:
-    @settings(max_examples=histories, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(steps=st.lists(STEPS, max_size=40), seed=st.integers(0, 2**32))
-    def check(steps: list[str], seed: int) -> None:
-        loop.run_until_complete(follow(database, steps, seed))
+    @settings(max_examples=histories // AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(told=st.lists(HISTORIES, min_size=AT_ONCE, max_size=AT_ONCE))
+    def check(told: list[tuple[list[str], int]]) -> None:
+        loop.run_until_complete(follow_all(database, told))
 
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
@@ -208,6 +210,12 @@ def test_after_any_history_nothing_is_held_no_budget_is_overspent_and_all_record
             check()
         finally:
             loop.run_until_complete(opening.__aexit__(None, None, None))
+
+
+async def follow_all(database: Database, told: list[tuple[list[str], int]]) -> None:
+    async with asyncio.TaskGroup() as following:
+        for steps, seed in told:
+            following.create_task(follow(database, steps, seed))
 
 
 async def follow(database: Database, steps: list[str], seed: int) -> None:
