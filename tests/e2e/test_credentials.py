@@ -51,7 +51,7 @@ async def test_a_revoked_key_loses_what_was_opened_with_it_within_ten_seconds(
     client: Client, served_elsewhere: Served
 ) -> None:
     made = (await client.ask(MAKE_KEY))["createApiKey"]
-    sent = await client.send(TALKATIVE)
+    sent = await client.send(TALKATIVE, longest=1500)
     async with served_elsewhere.client(made["secret"]) as lent, lent.socket() as idle:
         await idle.initialise(lent.key)
         followers = [lent.follow_ws(sent.generation), lent.follow_sse(sent.generation)]
