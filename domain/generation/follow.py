@@ -27,6 +27,8 @@ POLL = timedelta(seconds=1)
 MOST_AT_ONCE = 500
 # Of one statement: while they are made into entries, nothing else happens in the process.
 MOST_ROWS = 2000
+# So many entries are what a follower may have missed who keeps up, and so many are told in each round to those who do not.
+FEW = 16
 
 
 class LogReader:
@@ -97,6 +99,7 @@ class Followers:
     ) -> None:
         self._generations, self._messages = generations, messages
         self._reader, self._wakes, self._world = reader, wakes, world
+        self._catching_up = asyncio.Semaphore(FEW)
 
     async def follow(
         self, viewer: Viewer, generation_id: GenerationId, after: int, *, snapshot: bool = False
@@ -124,11 +127,10 @@ class Followers:
                     if isinstance(entry, GenerationFinished) and entry.finish_reason is FinishReason.CANCELLED:
                         # The conversation was deleted: there is no reply left to show.
                         return
+                    if len(found.entries) > 1:
+                        await self._give_way(len(found.entries))
                     yield entry
                     cursor = entry.seq
-                    if len(found.entries) > 1:
-                        # Who catches up never waits for anything, and everybody else would wait for him.
-                        await asyncio.sleep(0)
                 if found.ended and cursor >= found.last_seq:
                     return
                 if cursor >= found.last_seq:
@@ -149,6 +151,15 @@ class Followers:
             rest = [entry for entry in found.entries if entry.seq > shown.seq]
             return LogPage((shown, *rest), found.last_seq, found.ended)
         return LogPage(found.entries, found.last_seq, found.ended)
+
+    async def _give_way(self, entries: int) -> None:
+        """Who catches up never waits for anything, and everybody else would wait for him. Those who have much to catch up
+        with are let on a few at a time: of thousands each round of the loop would take longer than a lease lasts."""
+        if entries > FEW:
+            async with self._catching_up:
+                await asyncio.sleep(0)
+        else:
+            await asyncio.sleep(0)
 
     async def _start(
         self, viewer: Viewer, generation_id: GenerationId, after: int, snapshot: bool

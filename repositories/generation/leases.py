@@ -57,7 +57,8 @@ async def renew(database: Database, node: NodeId, live: Sequence[GenerationId], 
 
 
 async def abandoned(database: Database, limit: int) -> list[GenerationId]:
-    return [row["id"] for row in await database.fetch(_ABANDONED, limit)]
+    async with database.session(urgent=True) as session:
+        return [row["id"] for row in await session.fetch(_ABANDONED, limit)]
 
 
 async def left_by(database: Database, node: NodeId, limit: int) -> list[GenerationId]:

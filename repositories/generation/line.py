@@ -128,11 +128,13 @@ ORDER BY g.queued_at LIMIT $2
 
 
 async def know(database: Database, models: Sequence[ModelKey]) -> None:
-    await database.execute(_KNOW, models, BETWEEN_SIGHTINGS)
+    async with database.session(urgent=True) as session:
+        await session.execute(_KNOW, models, BETWEEN_SIGHTINGS)
 
 
 async def forsaken(database: Database, unseen: timedelta, limit: int) -> list[Generation]:
-    return [to_generation(row) for row in await database.fetch(_FORSAKEN, unseen, limit)]
+    async with database.session(urgent=True) as session:
+        return [to_generation(row) for row in await session.fetch(_FORSAKEN, unseen, limit)]
 
 
 async def claim(database: Database, node: NodeId, lease: timedelta, line: Line, limit: int) -> list[Claimed]:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 import pytest
 
 from domain.errors import BadCursor, UnknownId
-from domain.generation.follow import Followers, LogReader
+from domain.generation.follow import FEW, Followers, LogReader
 from domain.generation.log import Append, GenerationFinished, GenerationSnapshot, LogEntry, NewText, text_of
 from domain.world import GenerationId
 from tests.domain.fakes import DONE, FakeLog, FakeModel, FakeReplies, FakeWorld, a_generation, a_viewer, an_order, words
@@ -69,6 +69,30 @@ async def test_an_outage_pauses_a_stream_and_does_not_end_it(stage: Stage, log: 
     entries = await stage.play(FakeModel([*words("a"), DONE]))
     log.outages = 3
     assert await followed(followers) == entries
+
+
+async def test_of_many_who_have_much_to_catch_up_with_few_are_told_something_in_each_round(
+    log: FakeLog, followers: Followers
+) -> None:
+    run, told, most = log.begin(a_generation()), 0, 0
+    for number in range(2 * FEW):
+        await log.append([Append(run.id, run.attempt, number + 1, (NewText("x", number),))])
+
+    async def catch_up() -> None:
+        nonlocal told
+        async with aclosing(followers.follow(a_viewer(), run.id, 0)) as entries:
+            async for entry in entries:
+                told += 1
+                if entry.seq == 2 * FEW:
+                    return
+
+    async with asyncio.TaskGroup() as tasks:
+        catching_up = [tasks.create_task(catch_up()) for _ in range(5 * FEW)]
+        while not all(task.done() for task in catching_up):
+            before = told
+            await asyncio.sleep(0)
+            most = max(most, told - before)
+    assert most == FEW
 
 
 async def test_whoever_catches_up_gives_way_after_each_entry(log: FakeLog, followers: Followers) -> None:

@@ -6,6 +6,7 @@ import pytest
 from asyncpg.connection import LoggedQuery
 
 from domain.errors import Unavailable, Unstorable
+from domain.model import ModelKey
 from domain.user import Role, User
 from domain.world import UserId
 from repositories.database import Database, open_database
@@ -54,6 +55,10 @@ async def test_what_keeps_runs_alive_does_not_wait_for_a_connection(database_url
         await log.renew(NODE, [], LEASE)
         assert await log.append([]) == {}
         assert await log.stops(NODE) == {}
+        # The next renewal comes after these.
+        await log.know([ModelKey("m")])
+        assert await log.abandoned(1) == []
+        assert await log.forsaken(LEASE, 1) == []
 
 
 async def test_a_lock_that_is_not_given_is_unavailable(database_url: str) -> None:
