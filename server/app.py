@@ -13,14 +13,16 @@ from domain.throttle import Call
 from domain.user import Viewer
 from resolvers.context import Context
 from server.compose import Gus, composed
+from server.contract import contract_handlers
 from server.graphiql import GraphiQL, load_graphiql
-from server.graphql import GraphQLTransport
+from server.graphql import BadDocuments, Get, GraphQLTransport
 from server.health import health_handlers
 from server.models_file import Catalogue
 from server.node import Worker
-from server.settings import Settings
+from server.settings import BadSettings, Settings
 from server.throttle import Throttle
 from server.throttle.addresses import Addresses
+from server.trusted import read_trusted_documents
 
 
 @dataclass(slots=True)
@@ -81,7 +83,8 @@ def create_app(
     return Litestar(
         route_handlers=[
             *transport.routes(),
-            *graphiql.routes(),
+            *(graphiql.routes() if settings.shows_graphiql else ()),
+            *(contract_handlers() if settings.tells_its_contract else ()),
             *health_handlers({"open": running.is_open, "database": running.database_answers}),
         ],
         lifespan=[lifespan],
@@ -94,12 +97,20 @@ def _transport(settings: Settings, running: Running, graphiql: GraphiQL) -> Grap
     def page(request: Request[Any, Any, Any]) -> Response[Any]:
         return graphiql.page(request.scope)
 
-    return GraphQLTransport(
-        schema=schema.build(),
-        authenticate=running.authenticate,
-        make_context=running.make_context,
-        html=None if settings.production else page,
-        introspection=not settings.production,
-        allowed_origins=frozenset(settings.allowed_origins),
-        edge=Throttle(settings.allowances, Addresses(settings.trusted_proxies)),
-    )
+    try:
+        return GraphQLTransport(
+            schema=schema.build(),
+            authenticate=running.authenticate,
+            make_context=running.make_context,
+            html=page if settings.shows_graphiql else None,
+            introspection=settings.tells_its_contract,
+            allowed_origins=frozenset(settings.allowed_origins),
+            edge=Throttle(settings.allowances, Addresses(settings.trusted_proxies)),
+            trusted=read_trusted_documents(settings),
+            get=Get(settings.queries_by_get),
+        )
+    except BadDocuments as error:
+        raise BadSettings(
+            f"GUS_TRUSTED_DOCUMENTS: {settings.trusted_documents}: document {name!r}: {words}"
+            for name, words in error.problems.items()
+        ) from None

@@ -169,7 +169,7 @@ async def _embedded_catalogue(data_dir: Path, stack: AsyncExitStack) -> Catalogu
 
 def _announce(settings: Settings) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    say(f"GraphiQL: http://{host}:{settings.port}/graphql")
+    say(f"{'GraphiQL' if settings.shows_graphiql else 'GraphQL'}: http://{host}:{settings.port}/graphql")
     if settings.dev_key is not None:
         say(f"Key: {settings.dev_key}")
     if settings.workers > 1:

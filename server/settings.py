@@ -137,6 +137,27 @@ class Settings(BaseSettings):
         default=(),
         description="Web pages that may call from a browser, as `https://app.example.com`, separated by commas; `*` for all.",
     )
+    introspection: bool | None = Field(
+        default=None,
+        description="`on` or `off`: the contract by introspection, at `/schema.graphql`, and in what errors suggest. "
+        "Default: `off` in production.",
+    )
+    graphiql: bool | None = Field(
+        default=None, description="`on` or `off`: the page at `/graphql`. Default: `off` in production."
+    )
+    get: Literal["on", "persisted", "off"] | None = Field(
+        default=None,
+        description="Queries by GET: `on`, `persisted` (only by the hash of a document), or `off`. "
+        "Default: `persisted` in production.",
+    )
+    trusted_documents: Path | None = Field(
+        default=None,
+        description="A JSON file of documents that clients may name instead of sending them: the manifest of relay-compiler, "
+        "graphql-codegen, or Apollo's.",
+    )
+    only_trusted_documents: Literal["on", "off"] = Field(
+        default="off", description="`on`: all other documents are refused, GraphiQL's too."
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Addresses or networks of the proxies whose `X-Forwarded-For` is believed, as `10.0.0.0/8,::1`.",
@@ -201,6 +222,18 @@ class Settings(BaseSettings):
         return self.env is Environment.PRODUCTION
 
     @property
+    def tells_its_contract(self) -> bool:
+        return not self.production if self.introspection is None else self.introspection
+
+    @property
+    def shows_graphiql(self) -> bool:
+        return not self.production if self.graphiql is None else self.graphiql
+
+    @property
+    def queries_by_get(self) -> Literal["on", "persisted", "off"]:
+        return self.get or ("persisted" if self.production else "on")
+
+    @property
     def retention(self) -> Retention:
         token_logs, idle_after = timedelta(minutes=self.log_retention_minutes), timedelta(days=self.idle_after_days)
         return Retention(token_logs=token_logs, idle_after=idle_after)
@@ -233,12 +266,12 @@ class Settings(BaseSettings):
     def grace(self) -> timedelta:
         return timedelta(seconds=self.grace_seconds)
 
-    @field_validator("data_dir", "models", "plans")
+    @field_validator("data_dir", "models", "plans", "trusted_documents")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator("models", "plans")
+    @field_validator("models", "plans", "trusted_documents")
     @classmethod
     def _a_file(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():
@@ -337,6 +370,8 @@ def _mode_problems(environ: Mapping[str, str]) -> list[str]:
         problems.append(
             "GUS_LISTEN_URL: names the direct way to GUS_DATABASE_URL, which is not set: set both or neither."
         )
+    if environ.get("GUS_ONLY_TRUSTED_DOCUMENTS", "").lower() == "on" and not environ.get("GUS_TRUSTED_DOCUMENTS"):
+        problems.append("GUS_ONLY_TRUSTED_DOCUMENTS: needs GUS_TRUSTED_DOCUMENTS, or nothing at all could be asked.")
     oidc = [f"GUS_OIDC_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
     missing = [name for name in oidc if not environ.get(name)]
     if 0 < len(missing) < len(oidc):

@@ -13,20 +13,21 @@ from server.graphql.admission import Authenticate
 from server.graphql.connections import Connections
 from server.graphql.documents import Documents
 from server.graphql.edge import Edge, OpenEdge
-from server.graphql.http import HttpEndpoint, Page
+from server.graphql.http import Get, HttpEndpoint, Page
 from server.graphql.keeping import Keeper
 from server.graphql.limits import TransportLimits
+from server.graphql.persisted import BadDocuments, DocumentsByName, TrustedDocuments, problems_of
 from server.graphql.run import Operations, graphql_schema
 from server.graphql.socket import SocketEndpoint
 from server.graphql.streams import Streams
 
-__all__ = ["OPEN_FIELDS", "GraphQLTransport", "TransportLimits"]
+__all__ = ["OPEN_FIELDS", "BadDocuments", "Get", "GraphQLTransport", "TransportLimits", "TrustedDocuments"]
 
 OPEN_FIELDS = frozenset({"viewer", "models", "rateLimit", "startGuestSession", "__schema", "__type", "__typename"})
 
 
 class GraphQLTransport:
-    """Built once. `make_context` is called for every operation, and for every event of a subscription: keep it cheap.
+    """Built once; raises BadDocuments. `make_context` is called for every operation, and for every event of a subscription: keep it cheap.
 
     `edge` is asked before a request, a handshake or an operation of a socket, which no middleware sees, is looked into.
     """
@@ -43,14 +44,20 @@ class GraphQLTransport:
         allowed_origins: frozenset[str] = frozenset(),
         open_fields: frozenset[str] = OPEN_FIELDS,
         edge: Edge | None = None,
+        trusted: TrustedDocuments | None = None,
+        get: Get = Get.ON,
     ) -> None:
-        limits, edge = limits or TransportLimits(), edge or OpenEdge()
+        limits, edge, trusted = limits or TransportLimits(), edge or OpenEdge(), trusted or TrustedDocuments()
         self._make_context = make_context
         self._connections = Connections(limits.connections_per_user)
         keeper = Keeper(self._connections, limits)
+        documents = Documents(graphql_schema(schema), limits, introspection=introspection)
+        if problems := problems_of(trusted, documents):
+            raise BadDocuments(problems)
         operations = Operations(
             schema=schema,
-            documents=Documents(graphql_schema(schema), limits, introspection=introspection),
+            documents=documents,
+            by_name=DocumentsByName(documents, trusted),
             limits=limits,
             make_context=self._context,
             edge=edge,
@@ -65,6 +72,7 @@ class GraphQLTransport:
             limits=limits,
             allowed_origins=allowed_origins,
             page=html,
+            get=get,
         )
         self._socket = SocketEndpoint(
             operations=operations,

@@ -14,14 +14,33 @@ from server.graphql.errors import ClientLeft, RequestError, bad_request
 from server.graphql.limits import TransportLimits
 
 MOST_PARAMETERS = 20
+# As the specification's draft spells the hash of a document.
+HASHED = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
+    """`query` is empty where the document has only a name: `documentId`, or a hash as Apollo sends it."""
+
     query: str
     operation_name: str | None
     variables: dict[str, Any]
     extensions: dict[str, Any]
+    document_id: str | None = None
+
+    @property
+    def declared_hash(self) -> str | None:
+        persisted = self.extensions.get("persistedQuery")
+        found = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+        return found if isinstance(found, str) else None
+
+    @property
+    def document_name(self) -> str | None:
+        return self.document_id or self.declared_hash
+
+    @property
+    def is_named_only(self) -> bool:
+        return not self.query and self.document_name is not None
 
 
 async def read_body(scope: HTTPScope, receive: Receive, limits: TransportLimits) -> bytes:
@@ -48,6 +67,7 @@ def request_from_query_string(query_string: bytes) -> GraphQLRequest:
     return request_from(
         {
             "query": parameters.get("query"),
+            "documentId": parameters.get("documentId"),
             "operationName": parameters.get("operationName"),
             "variables": _json_parameter(parameters, "variables"),
             "extensions": _json_parameter(parameters, "extensions"),
@@ -60,12 +80,21 @@ def request_from(value: object) -> GraphQLRequest:
         raise bad_request("Batches are not accepted: send one operation per request.")
     if not isinstance(value, dict):
         raise bad_request("Send a JSON object with a `query`.")
-    query, name = value.get("query"), value.get("operationName")
-    if not isinstance(query, str):
-        raise bad_request("`query` must be there, and be a string.")
+    query, name, document_id = value.get("query"), value.get("operationName"), value.get("documentId")
     if name is not None and not isinstance(name, str):
         raise bad_request("`operationName` must be a string or null.")
-    return GraphQLRequest(query, name, _mapping(value, "variables"), _mapping(value, "extensions"))
+    if document_id is not None and not isinstance(document_id, str):
+        raise bad_request("`documentId` must be a string or null.")
+    request = GraphQLRequest(
+        query if isinstance(query, str) else "",
+        name,
+        _mapping(value, "variables"),
+        _mapping(value, "extensions"),
+        None if document_id is None else document_id.removeprefix(HASHED),
+    )
+    if not isinstance(query, str) and (query is not None or not request.is_named_only):
+        raise bad_request("`query` must be there, and be a string; or else `documentId`.")
+    return request
 
 
 def parse_json(text: str) -> object:

@@ -1,6 +1,7 @@
 """Documents: parsed within limits, weighed, validated, and kept while there is room."""
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -57,6 +58,14 @@ class Documents:
         self._rules = _rules(introspection=introspection)
         self._valid: OrderedDict[bytes, Document] = OrderedDict()
         self.kept_bytes = 0
+
+    def text(self, digest: str) -> str | None:
+        """Of the document whose text has this SHA-256, in hexadecimal, if it is kept."""
+        with suppress(ValueError):
+            document = self._valid.get(bytes.fromhex(digest))
+            location = None if document is None else document.syntax.loc
+            return None if location is None else location.source.body
+        return None
 
     def knows(self, source: str) -> bool:
         return sha256(source.encode("utf-8", "surrogatepass")).digest() in self._valid

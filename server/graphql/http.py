@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -36,6 +37,15 @@ from server.graphql.streams import Frames, Stream, Streams
 
 Page = Callable[[Request[Any, Any, Any]], Response[Any]]
 
+
+class Get(Enum):
+    """Which queries GET may ask for: all, those that are named by their hash, none."""
+
+    ON = "on"
+    PERSISTED = "persisted"
+    OFF = "off"
+
+
 PLAIN = (Media.JSON, Media.RESPONSE_JSON)
 ANSWERS = (*PLAIN, Media.EVENTS, Media.MULTIPART)
 ACCEPTABLE = ", ".join((*(media.value for media in (*PLAIN, Media.EVENTS)), "multipart/mixed;subscriptionSpec=1.0"))
@@ -55,6 +65,7 @@ class HttpEndpoint:
     limits: TransportLimits
     allowed_origins: frozenset[str]
     page: Page | None
+    get: Get
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])
@@ -101,6 +112,8 @@ class HttpEndpoint:
         await page(request).to_asgi_response(app=None, request=request)(scope, receive, send)
 
     async def _answer(self, exchange: "_Exchange") -> None:
+        if exchange.method == "GET" and self.get is Get.OFF:
+            raise bad_request("Use POST.", status=405, headers={"Allow": "POST"})
         if exchange.method not in {"GET", "POST"}:
             raise bad_request("Use POST, or GET for a query.", status=405, headers={"Allow": "GET, POST"})
         if exchange.media is None:
@@ -132,7 +145,12 @@ class HttpEndpoint:
 
     async def _request(self, exchange: "_Exchange") -> GraphQLRequest:
         if exchange.method == "GET":
-            return request_from_query_string(exchange.scope["query_string"])
+            request = request_from_query_string(exchange.scope["query_string"])
+            if self.get is Get.PERSISTED and not request.is_named_only:
+                raise bad_request(
+                    "GET takes the hash of a document only: use POST.", status=405, headers={"Allow": "POST"}
+                )
+            return request
         return request_from_body(await read_body(exchange.scope, exchange.receive, self.limits))
 
     async def _stream(

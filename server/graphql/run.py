@@ -18,6 +18,7 @@ from server.graphql.errors import Code, RequestError, located_payload, unauthent
 from server.graphql.extensions import Extensions
 from server.graphql.limits import TransportLimits
 from server.graphql.operation import Operation
+from server.graphql.persisted import DocumentsByName
 from server.graphql.turns import Turns
 
 
@@ -25,6 +26,7 @@ from server.graphql.turns import Turns
 class Operations:
     schema: strawberry.Schema
     documents: Documents
+    by_name: DocumentsByName
     limits: TransportLimits
     make_context: Callable[[Viewer | None, Call], object]
     edge: Edge
@@ -34,6 +36,7 @@ class Operations:
 
     async def open(self, request: GraphQLRequest, viewer: Viewer | None, caller: Caller) -> Operation:
         """Raises RequestError. Nothing of the application has run when it returns, but `make_context`."""
+        request = self.by_name.spelled_out(request)
         if not self.documents.knows(request.query):
             await self.turns.to_read()
         document = self.documents.read(request.query)

@@ -162,3 +162,25 @@ def test_every_setting_has_its_row_in_the_table() -> None:
     rows = settings_table().splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == [f"GUS_{name.upper()}" for name in Settings.model_fields]
     assert all(row.count("|") == 4 and len(row.split("|")[3].strip()) > 10 for row in rows)
+
+
+def test_production_tells_little_of_itself_unless_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, production: None
+) -> None:
+    settings = load_settings()
+    assert (settings.tells_its_contract, settings.shows_graphiql, settings.queries_by_get) == (
+        False,
+        False,
+        "persisted",
+    )
+    for name, value in {"INTROSPECTION": "on", "GRAPHIQL": "on", "GET": "off"}.items():
+        monkeypatch.setenv(f"GUS_{name}", value)
+    settings = load_settings()
+    assert (settings.tells_its_contract, settings.shows_graphiql, settings.queries_by_get) == (True, True, "off")
+
+
+def test_only_trusted_documents_need_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUS_ONLY_TRUSTED_DOCUMENTS", "on")
+    assert names(problems()) == ["GUS_ONLY_TRUSTED_DOCUMENTS"]
+    monkeypatch.setenv("GUS_ONLY_TRUSTED_DOCUMENTS", "off")
+    assert load_settings().only_trusted_documents == "off"
