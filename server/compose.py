@@ -10,73 +10,41 @@ from uuid import UUID
 
 import structlog
 
-from domain.access import Access
 from domain.account import Accounts
-from domain.background import BackgroundCalls
 from domain.catalogue import Catalogue
-from domain.conversation.changes import Changes
-from domain.conversation.continuing import Continuations
-from domain.conversation.events import ConversationFollowers, ViewerFollowers
-from domain.conversation.fork import Forks
 from domain.conversation.handover import Handovers
-from domain.conversation.once import Once
-from domain.conversation.plan import Plans as SendPlans
-from domain.conversation.preview import Previews
-from domain.conversation.send import Sends
-from domain.conversation.service import Conversations
-from domain.conversation.titles import Titles
 from domain.conversation.upkeep import Upkeep
-from domain.conversation.wishes import Wishes
-from domain.feedback import Feedbacks
-from domain.generation.follow import Followers, LogReader
 from domain.generation.log import Line
-from domain.generation.prepare import StoredPreparation
-from domain.generation.run import RunPolicy
 from domain.generation.runs import Node, Runs
-from domain.generation.service import Generations
-from domain.generation.wakes import Wakes
-from domain.generation.window import Windows
-from domain.generation.writer import LogWriter
 from domain.guest import Guests
-from domain.instruction import Instructions
-from domain.job import JobKind
-from domain.ledger import Ledger
-from domain.message import Messages
 from domain.model import Model, Models
 from domain.plan import Plans
-from domain.quota.admission import Admission
-from domain.quota.service import Quotas
-from domain.summary import Summarizing
 from domain.user import Users
-from domain.window.tokens import Tokens
-from domain.world import RealWorld, UserId
+from domain.world import UserId
 from providers import ConfiguredServers
-from providers.json_schema import JsonSchemas
 from providers.llama import PROVIDER
 from repositories.account import SqlAccounts
-from repositories.conversation.events import SqlEvents
-from repositories.conversation.store import SqlConversations
 from repositories.database import Database, QueryLogger, open_database
-from repositories.feedback import SqlFeedback
-from repositories.generation.log import SqlTokenLog
-from repositories.generation.store import SqlGenerations
 from repositories.guest import SqlGuests
-from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker
-from repositories.ledger.store import SqlLedger
-from repositories.message.store import SqlMessages
 from repositories.model import SqlModels
 from repositories.notify import Notices
-from repositories.quota.store import SqlQuotas
-from repositories.summary import SqlSummaries
-from repositories.usage import SqlCalls
-from repositories.user import SqlUsers
-from repositories.window import SqlWindows
 from resolvers.context import Services
 from server.identity import opened_tokens
 from server.identity.own import OwnKeys
 from server.models_file import Catalogue as Configured
 from server.node import Worker
+from server.parts import (
+    People,
+    Stores,
+    Streams,
+    made_jobs,
+    made_rules,
+    made_services,
+    made_streams,
+    made_upkeep,
+    opened_stores,
+)
 from server.plans_file import configured_plans
 from server.settings import Settings
 
@@ -125,150 +93,53 @@ async def _assemble(
     models: Models,
     worker: Worker,
 ) -> Gus:
-    world, node = RealWorld(), _node(settings, worker, configured.models)
     plans = Plans(configured_plans(settings))
-    access = Access(models, plans)
-    people = await _people(stack, settings, database, world, plans)
-    conversations, messages = SqlConversations(database, world), SqlMessages(database)
-    generations, log, events = (
-        SqlGenerations(database),
-        SqlTokenLog(database, titles=settings.titles == "on"),
-        SqlEvents(database),
-    )
-    wakes = Wakes(notices.tell)
-    writer = LogWriter(log, wakes)
-    reader = LogReader(log, writer)
-    instructions = Instructions(SqlInstructions(database, world), models)
-    stored_windows = SqlWindows(database)
-    counting = Tokens(models, stored_windows, world)
-    summaries = SqlSummaries(database)
-    windows = Windows(stored_windows, counting, summaries, models)
-    counters = SqlQuotas(database)
-    admission = Admission(counters, SqlUsers(database), plans)
-    quotas = Quotas(admission, counters, SqlUsers(database), plans)
-    preparation = StoredPreparation(messages, models, instructions, windows, stored_windows, admission)
-    checker = JsonSchemas()
-    runs = Runs(
-        log,
-        writer,
-        wakes,
-        models=models,
-        preparation=preparation,
-        world=world,
-        node=node,
-        checker=checker,
-        policy=RunPolicy(),
-    )
-    catalogue = _catalogue(
-        database, models, configured, wakes, world, lambda known: runs.reline(_lines(known, worker.host))
-    )
+    stores = opened_stores(database, titles=settings.titles == "on")
+    people = await _people(stack, settings, stores, plans)
+    rules = made_rules(stores, models, plans)
+    streams = made_streams(stores, rules, notices, _node(settings, worker, configured.models))
+    catalogue = _catalogue(stores, models, configured, streams, worker)
     await catalogue.reread()
-    followers = Followers(generations, messages, reader, wakes, world)
-    wishes = Wishes(conversations, messages, generations, models, checker)
-    planned = SendPlans(
-        messages, wishes, models=models, access=access, instructions=instructions, windows=windows, world=world
-    )
-    once = Once(conversations, messages, generations, runs, wakes)
-    written = Generations(generations, log, followers, runs, preparation, messages)
-    continuations = Continuations(
-        conversations,
-        messages,
-        generations,
-        once,
-        admission=admission,
-        models=models,
-        access=access,
-        instructions=instructions,
-        runs=runs,
-        windows=windows,
-        world=world,
-    )
-    services = Services(
-        users=people.users,
-        accounts=people.accounts,
-        guests=people.guests,
-        models=models,
-        catalogue=catalogue,
-        plans=plans,
-        access=access,
-        conversations=Conversations(conversations, models=models, checker=checker, runs=runs, wakes=wakes, world=world),
-        changes=Changes(conversations, messages, models=models, checker=checker, runs=runs, wakes=wakes, world=world),
-        forks=Forks(conversations, messages, runs=runs, wakes=wakes, world=world),
-        sends=Sends(
-            conversations,
-            planned,
-            once,
-            admission=admission,
-            runs=runs,
-            following=followers,
-            writers=written,
-            world=world,
-        ),
-        previews=Previews(conversations, generations, planned, admission, runs),
-        continuations=continuations,
-        conversation_followers=ConversationFollowers(events, wakes, world),
-        viewer_followers=ViewerFollowers(events, quotas, wakes, world),
-        messages=Messages(messages),
-        generations=written,
-        feedback=Feedbacks(SqlFeedback(database), messages, wakes, world),
-        instructions=instructions,
-        windows=windows,
-        quotas=quotas,
-        ledger=Ledger(SqlLedger(database)),
-    )
-    upkeep = Upkeep(conversations, generations, events, people.guests, counters, world, settings.retention)
-    calls = BackgroundCalls(models, SqlCalls(database), wakes, world, lambda: runs.node.lines)
-    handlers = {
-        JobKind.TITLE: Titles(conversations, messages, calls, wakes).make,
-        JobKind.SUMMARY: Summarizing(summaries, messages, calls, world).make,
-    }
-    jobs = JobWorker(database, wakes, handlers)
-    handovers = Handovers(generations, continuations, models, wakes)
+    services = made_services(stores, rules, streams, people, catalogue)
+    upkeep = made_upkeep(stores, people.guests, settings.retention)
+    handovers = Handovers(stores.generations, services.continuations, models, streams.wakes)
     work = (
-        writer.run(),
-        reader.run(),
+        streams.writer.run(),
+        streams.reader.run(),
         upkeep.run(),
-        counting.run(),
+        rules.counting.run(),
         handovers.run(),
-        jobs.run(),
+        JobWorker(database, streams.wakes, made_jobs(stores, rules, streams)).run(),
         catalogue.run(),
-        notices.run(wakes.hear),
+        notices.run(streams.wakes.hear),
     )
     await stack.enter_async_context(_in_background(*work))
-    await stack.enter_async_context(runs.serving())
-    return Gus(services, runs, upkeep, database)
+    await stack.enter_async_context(streams.runs.serving())
+    return Gus(services, streams.runs, upkeep, database)
 
 
-@dataclass(frozen=True, slots=True)
-class _People:
-    users: Users
-    accounts: Accounts
-    guests: Guests
-
-
-async def _people(
-    stack: AsyncExitStack, settings: Settings, database: Database, world: RealWorld, plans: Plans
-) -> _People:
-    store, secret, previous = SqlUsers(database), settings.secret_key, settings.previous_secret_key
+async def _people(stack: AsyncExitStack, settings: Settings, stores: Stores, plans: Plans) -> People:
+    secret, previous = settings.secret_key, settings.previous_secret_key
     tokens = await stack.enter_async_context(opened_tokens(OwnKeys(secret, previous), settings.issuer))
-    users = Users(store, world, secret, previous_secret_key=previous, tokens=tokens)
-    return _People(
+    users = Users(stores.users, stores.world, secret, previous_secret_key=previous, tokens=tokens)
+    return People(
         users,
-        Accounts(SqlAccounts(database), store, world, plans, users.forget),
-        Guests(SqlGuests(database), tokens, world, secret, settings.guest_policy),
+        Accounts(SqlAccounts(stores.database), stores.users, stores.world, plans, users.forget),
+        Guests(SqlGuests(stores.database), tokens, stores.world, secret, settings.guest_policy),
     )
 
 
-def _catalogue(
-    database: Database,
-    models: Models,
-    configured: Configured,
-    wakes: Wakes,
-    world: RealWorld,
-    changed: Callable[[Iterable[Model]], None],
-) -> Catalogue:
+def _catalogue(stores: Stores, models: Models, configured: Configured, streams: Streams, worker: Worker) -> Catalogue:
     servers = frozenset(server.name for server in configured.servers)
-    return Catalogue(SqlModels(database), models, configured.models, servers, wakes=wakes, world=world, changed=changed)
+    return Catalogue(
+        SqlModels(stores.database),
+        models,
+        configured.models,
+        servers,
+        wakes=streams.wakes,
+        world=stores.world,
+        changed=lambda known: streams.runs.reline(_lines(known, worker.host)),
+    )
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import NewType, assert_never
 from uuid import UUID
 
 from domain.quota.limit import PlanLimit, QuotaMetric, QuotaScope, QuotaWindow
-from domain.user import User
+from domain.user import Role, User
 from domain.world import ApiKeyId, PlanKey
 
 QuotaId = NewType("QuotaId", str)
@@ -29,7 +29,8 @@ class Payer:
     @property
     def subject(self) -> UUID:
         """Whose counters they are: guests of one address share one budget, however many sessions they start there."""
-        return UUID(bytes=self.user.address_digest[:16]) if self.user.address_digest else self.user.id
+        digest = self.user.address_digest
+        return UUID(bytes=digest[:16]) if digest and self.user.role is Role.GUEST else self.user.id
 
 
 @dataclass(frozen=True, slots=True)
