@@ -21,7 +21,8 @@ from server.compose import Gus
 from server.models_file import Catalogue
 from server.settings import Settings
 from tests.graphql.acts import SUCCESS, Act, Done, acts, allowed, copied, performed
-from tests.graphql.forest import Forest, Tree, changes, flaws, stored
+from tests.graphql.flaws import changes, flaws
+from tests.graphql.forest import Forest, Tree, stored
 from tests.graphql.front_end import Erred, FrontEnd
 from tests.graphql.process import new_user, process, served
 
@@ -180,6 +181,8 @@ async def apps(
         yield app, served(other, built)
 
 
+# The processes draw their own chance while hypothesis, in its thread, draws an act.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("steps", [300, pytest.param(10_000, marks=pytest.mark.prove)])
 async def test_whatever_is_done_every_tree_stays_one(
     gus: Gus, apps: tuple[Litestar, Litestar], steps: int, capfd: pytest.CaptureFixture[str]
