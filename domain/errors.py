@@ -229,9 +229,12 @@ class KeyReused(Refusal):
 class ContextTooLarge(Refusal):
     code = RefusalCode.CONTEXT_TOO_LARGE
 
-    def __init__(self, *, required_tokens: int, limit_tokens: int) -> None:
+    def __init__(self, *, required_tokens: int, limit_tokens: int, whole_path: bool = False) -> None:
+        """`whole_path`: the policy is FAIL, and it is not the message alone that is too large."""
         super().__init__(
-            "The message does not fit: shorten it, or take another model or a context policy that leaves it more room."
+            "The conversation does not fit the window any more, and its policy is FAIL: change `contextPolicy`, or take another model."
+            if whole_path
+            else "The message does not fit: shorten it, or take another model or a context policy that leaves it more room."
         )
         self.required_tokens, self.limit_tokens = required_tokens, limit_tokens
 

@@ -58,7 +58,7 @@ class Summarizing:
         if any(message.status in _UNFINISHED for message in source):
             raise NotNow
         text = _text(source, standing.summary)
-        answer = await self._answer(job, text) if source else None
+        answer = await self._answer(job, text) if any(message.text for message in source) else None
         if why := refusal(answer, text):
             logger.warning("a summary was refused: %s", why)
             await self._summaries.refuse(job.owner_id, SummaryId(self._world.new_id()), job.message_id)
@@ -101,9 +101,9 @@ def question(text: str) -> Question:
 
 
 def refusal(answer: Answer | None, source: str) -> str | None:
-    """Why it cannot stand in for its source. `answer` None: there is none, and will be none."""
+    """Why it cannot stand in for its source. `answer` None: nothing can be summed up, now or later."""
     if answer is None:
-        return "no model takes what is to be summed up"
+        return "nothing was said, or no model takes it"
     if is_blank(answer.text):
         return "it is empty"
     if answer.reason is not ModelFinishReason.STOP:

@@ -102,9 +102,8 @@ class Windows:
             raise ContextTooLarge(required_tokens=_newest(counts) + reserve, limit_tokens=limit + reserve)
         path = await self._read(owner, parent, model, counts.scale, room) if parent else ReadPath()
         if policy.strategy is ContextStrategy.FAIL and sum(path.costs) > room:
-            raise ContextTooLarge(
-                required_tokens=limit - room + sum(path.costs) + reserve, limit_tokens=limit + reserve
-            )
+            required = limit - room + sum(path.costs) + reserve
+            raise ContextTooLarge(required_tokens=required, limit_tokens=limit + reserve, whole_path=True)
         chosen = await self._choose(owner, parent, policy.strategy, path, counts.scale, room)
         turns = prompt_turns(layers, chosen.summary, path.messages[: chosen.count][::-1], text, begun)
         request = _request(model, settings, turns, reserve, continues=bool(begun))

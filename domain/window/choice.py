@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from domain.message import MessageRole
-from domain.window.cut import kept, whole_turns
+from domain.window.cut import kept
 from domain.window.past import Past
 from domain.window.scale import Scale
 from domain.window.summary import ContextSummary, Standing, Uncovered
@@ -11,6 +11,7 @@ from domain.window.turns import summary_text
 
 # A summary takes a while to be made: it is asked for before anything falls out.
 NEARLY_FULL_PERCENT = 85
+LEAST_WON_PERCENT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ def summarized(path: ReadPath, standing: Standing, scale: Scale, room: int) -> C
         summary = None
     left = room - summary_cost(summary, scale)
     below = path.to_depth - summary.depth - 1 if summary else path.to_depth
-    # A summary that begins its rest with a reply, or further up than was read, leaves a gap.
-    covers = below <= len(path.messages) and whole_turns(path.messages, below) == below
+    # One that ends further up than was read leaves a gap. What it leaves may begin with a reply: it speaks as a user itself.
+    covers = below <= len(path.messages)
     rest = sum(path.costs[:below])
     if path.whole and sum(path.costs) <= room:
         chosen = Chosen(len(path.messages))
@@ -62,20 +63,13 @@ def summarized(path: ReadPath, standing: Standing, scale: Scale, room: int) -> C
         chosen = Chosen(kept(path.messages, path.costs, left, whole=path.whole), summary)
     if covers and rest * 100 <= left * NEARLY_FULL_PERCENT:
         return chosen
-    return replace(chosen, uncovered=_uncovered(path, _soon(path, left), standing))
-
-
-def _soon(path: ReadPath, room: int) -> int:
-    """What stays when the room is nearly full: that much a summary that is asked for now is to leave."""
-    return kept(path.messages, path.costs, room * NEARLY_FULL_PERCENT // 100, whole=path.whole)
-
-
-def _uncovered(path: ReadPath, count: int, standing: Standing) -> Uncovered | None:
-    """What is above the newest `count`, where a summary of it is wanted."""
-    if count >= len(path.messages):
-        return None
-    newest = path.messages[count]
-    return Uncovered(newest.id, newest.depth) if standing.wants(newest.depth) else None
+    soon = kept(path.messages, path.costs, left * NEARLY_FULL_PERCENT // 100, whole=path.whole)
+    won = sum(path.costs[soon:below])
+    # As long as the rest fits, one that wins little is not worth a model's time at each send.
+    if won == 0 or (rest <= left and won * 100 < left * LEAST_WON_PERCENT):
+        return chosen
+    newest = path.messages[soon]
+    return replace(chosen, uncovered=Uncovered(newest.id, newest.depth)) if standing.wants(newest.depth) else chosen
 
 
 def summary_cost(summary: ContextSummary | None, scale: Scale) -> int:

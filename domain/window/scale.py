@@ -13,26 +13,43 @@ AROUND_TURN = 6
 UNKNOWN_RATIO = 1.35
 TOKENS_OF_A_JOIN = 2
 
+# Tokenizers know English by whole words, other languages in Latin letters by pieces of two or three letters.
+_PER_LETTER, _LESS_IN_ENGLISH = 0.52, 0.22
 _PER_BYTE = (
-    (string.ascii_lowercase.encode(), 0.30),
     (string.ascii_uppercase.encode(), 0.55),
     (string.digits.encode(), 1.0),
     (b" ", 0.02),
     (b"\n\r\t", 0.5),
+    # What begins a character of a script that most tokenizers spell byte by byte: Ethiopic, Cherokee, Hangul and such.
+    (b"\xe1\xea\xeb\xec\xed\xee\xef\xf0", 1.5),
     (bytes(range(0x80, 0x100)), 0.62),
 )
 _PER_OTHER_BYTE = 0.7
+_ENGLISH = (
+    *(b" the ", b" of ", b" and ", b" to ", b" that ", b" for ", b" you "),
+    *(b" are ", b" with ", b" it ", b" not ", b" this ", b" what "),
+)
+# Of the words of a text that is wholly English so many are among those at least.
+_SHARE_IN_ENGLISH = 0.12
 
 
 def weight(text: str) -> int:
-    """About the tokens of a byte-pair tokenizer of 50,000 words: between 0.7 and 1.6 of it in truth, by language."""
+    """About the tokens of a byte-pair tokenizer of 50,000 words: between 0.65 and 1.1 of it in truth, by language."""
     rest = text.encode("utf-8", "replace")
-    total = 0.0
+    total, rest = _of_letters(rest)
     for kind, each in _PER_BYTE:
         before = len(rest)
         rest = rest.translate(None, kind)
         total += (before - len(rest)) * each
     return ceil(total + len(rest) * _PER_OTHER_BYTE)
+
+
+def _of_letters(text: bytes) -> tuple[float, bytes]:
+    """And the rest of the text. Words are counted by the spaces around them, which is quick."""
+    rest, lower = text.translate(None, string.ascii_lowercase.encode()), text.lower()
+    common = sum(map(lower.count, _ENGLISH))
+    english = min(1.0, common / max(text.count(b" "), 1) / _SHARE_IN_ENGLISH)
+    return (len(text) - len(rest)) * (_PER_LETTER - _LESS_IN_ENGLISH * english), rest
 
 
 @dataclass(frozen=True, slots=True)

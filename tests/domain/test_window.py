@@ -95,7 +95,7 @@ async def test_empty_replies_are_left_out_and_neighbours_of_one_role_joined() ->
 async def test_a_message_that_does_not_fit_alone_is_refused_with_both_numbers() -> None:
     with pytest.raises(ContextTooLarge) as refusal:
         await windows(FakePasts()).assemble(OWNER, None, "x" * 30_000, a_model(), GenerationSettings())
-    assert (refusal.value.required_tokens, refusal.value.limit_tokens) == (AROUND_PROMPT + 12_150 + 512, 4096)
+    assert (refusal.value.required_tokens, refusal.value.limit_tokens) == (AROUND_PROMPT + 21_060 + 512, 4096)
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,12 @@ async def test_instructions_stand_first_and_are_counted() -> None:
 
 
 async def test_fail_refuses_a_path_that_does_not_fit() -> None:
-    path = FakePasts((USER, "x" * 3000), (ASSISTANT, "y" * 3000))
+    path = FakePasts((USER, "x" * 1500), (ASSISTANT, "y" * 1500))
     policy, model = ContextPolicy(ContextStrategy.FAIL, max_input_tokens=2000), a_model(max_output_tokens=100)
     with pytest.raises(ContextTooLarge) as refusal:
         await windows(path).assemble(OWNER, PARENT, "more", model, GenerationSettings(), policy=policy)
     assert refusal.value.limit_tokens == 2100
+    assert "policy is FAIL" in refusal.value.message
     whole = replace(policy, max_input_tokens=None)
     window = await windows(path).assemble(OWNER, PARENT, "more", model, GenerationSettings(), policy=whole)
     assert window.report.included_count == 3
@@ -222,3 +223,10 @@ async def test_what_was_refused_is_asked_for_again_when_there_is_twice_as_much()
         wanted.append(again is not None)
     assert set(wanted) == {False, True}
     assert Standing(summary_through(talk(9), 9), refused_at=5).wants(10)
+
+
+async def test_a_summary_may_end_in_a_question_and_its_reply_follows_it() -> None:
+    path = talk(60)
+    window = await summed_up(path, Standing(summary_through(path, 100)))
+    assert window.report.from_depth == 101
+    assert [turn.speaker for turn in window.request.turns[:3]] == [Speaker.USER, Speaker.ASSISTANT, Speaker.USER]

@@ -69,7 +69,7 @@ async def test_with_fallbacks_the_dearest_is_the_price(ada: FrontEnd, gus: Gus) 
 
 async def test_what_does_not_fit_is_told_with_the_model_that_was_asked(ada: FrontEnd, gus: Gus) -> None:
     preview = await previewed(ada, gus, "x" * 200, settings={"model": "small"})
-    assert (preview["refusal"]["code"], preview["refusal"]["requiredTokens"]) == ("CONTEXT_TOO_LARGE", 137)
+    assert (preview["refusal"]["code"], preview["refusal"]["requiredTokens"]) == ("CONTEXT_TOO_LARGE", 197)
     assert (preview["model"], preview["context"], preview["maximumCost"]) == ({"key": "small"}, None, None)
 
 

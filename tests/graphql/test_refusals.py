@@ -172,8 +172,8 @@ async def test_a_message_that_does_not_fit_alone_is_too_large(ada: FrontEnd, gus
         False,
     )
     # The text by weight, 40 around the prompt, 16 for the answer.
-    assert (refused["requiredTokens"], refused["limitTokens"]) == (137, 128)
-    assert (await ada.send("x" * 120, settings={"model": "small"}))["__typename"] == "SendMessageSuccess"
+    assert (refused["requiredTokens"], refused["limitTokens"]) == (197, 128)
+    assert (await ada.send("x" * 90, settings={"model": "small"}))["__typename"] == "SendMessageSuccess"
 
 
 async def test_a_retired_model_takes_no_sends(ada: FrontEnd, gus: Gus) -> None:

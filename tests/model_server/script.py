@@ -66,7 +66,8 @@ class Script:
 
 
 def script_of(body: dict[str, object]) -> Script:
-    said = _last_user_text(body)
+    # Several things said without an answer in between are one turn.
+    said = _last_user_text(body).rpartition("\n\n")[2]
     if said.startswith("script:"):
         # What was said last counts, where turns were joined. Behind it may stand what gus has to say about an answer that
         # it refused.

@@ -1,6 +1,7 @@
 """200 conversations of the kinds that people have with a chatbot: prose in many languages, code, data, and mixtures."""
 
 import random
+from collections.abc import Sequence
 
 from domain.model import Speaker, Turn
 
@@ -15,7 +16,13 @@ PROSE = (
     "يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق. وقد وهبوا عقلاً وضميرًا. ",
     "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है। ",
     "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια και τα δικαιώματα. ",
+    "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw. ",
+    "Kaikki ihmiset syntyvät vapaina ja tasavertaisina arvoltaan ja oikeuksiltaan. ",
+    "Tất cả mọi người sinh ra đều được tự do và bình đẳng về nhân phẩm và quyền lợi. ",
+    "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다. ",
+    "ทุกคนมีสิทธิในการดำเนินชีวิต เสรีภาพ และความมั่นคงแห่งตัวตน ",
 )
+ENGLISH = PROSE[:1]
 OTHER = (
     "def settle(run, ending):\n    for entry in run.entries:\n        if entry.seq > ending.previous:\n            yield entry\n",
     "SELECT g.id, count(*) FROM generations g JOIN messages m ON m.id = g.reply_id WHERE g.ended_at IS NULL GROUP BY 1;\n",
@@ -26,14 +33,14 @@ OTHER = (
 )
 
 
-def conversations(count: int, seed: int = 1) -> list[tuple[Turn, ...]]:
+def conversations(count: int, seed: int = 1, *, languages: Sequence[str] = PROSE) -> list[tuple[Turn, ...]]:
     dice = random.Random(seed)
-    return [_conversation(dice) for _ in range(count)]
+    return [_conversation(dice, languages) for _ in range(count)]
 
 
-def _conversation(dice: random.Random) -> tuple[Turn, ...]:
+def _conversation(dice: random.Random, languages: Sequence[str]) -> tuple[Turn, ...]:
     """One to nine turns, alternating, as a window has them; one person keeps to a language."""
-    language = dice.choice(PROSE)
+    language = dice.choice(languages)
     speakers = [Speaker.USER, Speaker.ASSISTANT] * dice.randrange(5) + [Speaker.USER]
     turns = [Turn(speaker, _text(dice, language)) for speaker in speakers]
     system = [Turn(Speaker.SYSTEM, "Be brief. " + dice.choice(PROSE))] if dice.random() < 0.5 else []

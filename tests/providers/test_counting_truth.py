@@ -1,7 +1,6 @@
 """Our estimate of a prompt against what the embedded model's server then counts of it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from os import environ
 
 import pytest
 
@@ -11,12 +10,12 @@ from domain.window.scale import AROUND_PROMPT, AROUND_TURN, Scale, weight
 from domain.window.tokens import Tokens
 from providers.llama import EmbeddedModel, embedded_entry
 from providers.openai import OpenAiServer
-from tests.domain.fakes import FakeWorld, OneServer
-from tests.providers.prompts import conversations
+from tests.domain.fakes import FakeModel, FakeWorld, OneServer
+from tests.providers.prompts import ENGLISH, PROSE, conversations
 
 pytest.importorskip("xllamacpp")
 
-MANY = 200 if environ.get("PROVE") else 30
+SOME = pytest.mark.parametrize("many", [30, pytest.param(200, marks=pytest.mark.prove)])
 
 
 class FixedRatio:
@@ -39,10 +38,11 @@ async def counted(server: LanguageModel, turns: Sequence[Turn]) -> int:
     return tokens
 
 
-async def test_an_estimate_by_counts_is_never_five_percent_below_the_truth(server: OpenAiServer) -> None:
+@SOME
+async def test_an_estimate_by_counts_is_never_five_percent_below_the_truth(server: OpenAiServer, many: int) -> None:
     model = embedded_entry()
     tokens = Tokens(Models([model], OneServer(server)), FixedRatio(1.0), FakeWorld())
-    for turns in conversations(MANY):
+    for turns in conversations(many):
         estimate, truth = await estimated(tokens, model, turns), await counted(server, turns)
         assert 0.95 * truth <= estimate <= 1.05 * truth + 8
 
@@ -61,12 +61,24 @@ async def estimated(tokens: Tokens, model: Model, turns: Sequence[Turn]) -> int:
     return total
 
 
-async def test_an_estimate_by_calibration_alone_is_never_ten_percent_below_the_truth(server: OpenAiServer) -> None:
-    """Calibrated by other conversations of the same people, as the database does it."""
-    learned = [(turns, await counted(server, turns)) for turns in conversations(MANY, seed=2)]
-    scale = Scale(ratio=ratio_of(learned))
-    for turns in conversations(MANY):
-        assert by_weight(scale, turns) >= 0.9 * await counted(server, turns)
+@SOME
+@pytest.mark.parametrize("languages", [PROSE, ENGLISH], ids=["all", "English"])
+async def test_an_estimate_by_calibration_alone_is_never_ten_percent_below_the_truth(
+    server: OpenAiServer, many: int, languages: Sequence[str]
+) -> None:
+    """Calibrated by other conversations, as the database does it: also when all that was learned was English."""
+    learned = [(turns, await counted(server, turns)) for turns in conversations(many, seed=2, languages=languages)]
+    scale = await calibrated(ratio_of(learned))
+    for turns in conversations(many):
+        assert by_weight(scale, turns) >= 0.9 * await counted(server, turns), turns[-1].text[:80]
+
+
+async def calibrated(ratio: float) -> Scale:
+    """Of a server that does not count."""
+    model = embedded_entry()
+    tokens = Tokens(Models([model], OneServer(FakeModel())), FixedRatio(ratio), FakeWorld())
+    await tokens.refresh()
+    return (await tokens.count(model, (), "a")).scale
 
 
 def ratio_of(learned: Sequence[tuple[Sequence[Turn], int]]) -> float:

@@ -1,0 +1,215 @@
+"""What reaches a model, for any tree: instructions, summary, path and new text, in order, and never a sibling's text."""
+
+import random
+import re
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from domain.instruction import PREAMBLE
+from providers.counting import Counting
+from providers.openai import ServerConfig
+from server.compose import Gus
+from server.models_file import Catalogue
+from tests.graphql.front_end import FrontEnd, here, script
+from tests.graphql.models import model
+from tests.graphql.test_titles import is_of_job, jobs_done
+from tests.model_server import ModelServer
+from tests.model_server.answer import Seen, prompt_tokens
+
+RESERVE = 40
+WINDOWS = {"counted": 140, "estimated": 560}
+# What a question and a reply begin with; no two are alike.
+MARK = re.compile(r"\bq\d+\b|\bw1-\w+")
+SUMMARY = "Summary of the conversation so far:\n\nThey spoke."
+STEPS = 20
+
+GIVEN = """
+query($id: ID!) {
+  generation(id: $id) {
+    status
+    context { includedCount excludedCount estimatedInputTokens summary { text coversThrough { id } } }
+  }
+}
+"""
+
+
+@pytest.fixture
+def catalogue(model_server: ModelServer) -> Catalogue:
+    """Their servers' tokens are words; one counts when it is asked, the other's are estimated, one sums up."""
+    counted = model("counted", provider="counting", context_window=WINDOWS["counted"], max_output_tokens=RESERVE)
+    estimated = model("estimated", context_window=WINDOWS["estimated"], max_output_tokens=RESERVE)
+    cheap = replace(
+        model("cheap", provider="steady", output_price_per_million=Decimal("0.1")),
+        name_at_provider="scripted/say=They spoke.",
+    )
+    long = model("long-counted", provider="counting", context_window=400, max_output_tokens=RESERVE)
+    longer = model("long-estimated", context_window=2500, max_output_tokens=RESERVE)
+    servers = [ServerConfig(each.provider, model_server.base_url) for each in (estimated, cheap)]
+    counting = ServerConfig("counting", model_server.base_url, counts=Counting.LLAMA_CPP)
+    return Catalogue((counted, estimated, long, longer, cheap), (*servers, counting))
+
+
+@dataclass(slots=True)
+class Said:
+    id: str
+    parent: "Said | None"
+    role: str
+    text: str
+    run: str | None = None
+
+    @property
+    def path(self) -> list["Said"]:
+        return [*(self.parent.path if self.parent else ()), self]
+
+
+@dataclass(slots=True)
+class Told:
+    """A tree as its user knows it, without looking at how it is stored or cut."""
+
+    ada: FrontEnd
+    gus: Gus
+    model_server: ModelServer
+    dice: random.Random
+    model: str
+    policy: dict[str, object]
+    instruction: str | None = None
+    messages: list[Said] = field(default_factory=list)
+    conversation: str = ""
+    trimmed: int = 0
+    summarized: int = 0
+
+    def asking(self, mark: str) -> str:
+        """Some are answered, some are refused by the model and leave an empty reply."""
+        fault = {"fault": "bad_request"} if self.dice.random() < 0.15 else {}
+        words = " ".join(["word"] * self.dice.randrange(20))
+        return script(words=self.dice.randrange(1, 20), id=f"{mark} {words}", **fault)
+
+    async def step(self) -> None:
+        mark = f"q{len(self.messages)}"
+        settings = {"settings": {"model": self.model}}
+        replies = [message for message in self.messages if message.role == "assistant"]
+        questions = [message for message in self.messages if message.role == "user"]
+        if not self.messages:
+            new = {"contextPolicy": self.policy, "instruction": self.instruction}
+            sent = await self.ada.said(self.asking(mark), newConversation=new, **settings)
+            self.conversation = sent["conversation"]["id"]
+            await self.see(sent, None)
+            return
+        parent = self.dice.choice([replies[-1]] * 20 + replies + self.messages)
+        match self.dice.choices(("send", "edit", "regenerate", "instruct"), (7, 1, 1, 1))[0]:
+            case "send":
+                place = {"conversation": self.conversation, "parent": parent.id}
+                await self.see(await self.ada.said(self.asking(mark), **place, **settings), parent)
+            case "edit":
+                old = self.dice.choice(questions)
+                sent = await self.ended(await self.ada.edit(old.id, self.asking(mark), **settings))
+                await self.see(sent, old.parent)
+            case "regenerate":
+                old = self.dice.choice(replies)
+                await self.see(await self.ended(await self.ada.regenerate(old.id, **settings)), old.parent)
+            case "instruct":
+                self.instruction = f"Rule {len(self.messages)} holds."
+                await self.ada.update(self.conversation, instruction=self.instruction)
+
+    async def ended(self, sent: dict[str, Any]) -> dict[str, Any]:
+        assert sent["__typename"] == "SendMessageSuccess", sent
+        await self.ada.followed(sent["generation"]["id"])
+        return sent
+
+    async def see(self, sent: dict[str, Any], parent: Said | None) -> None:
+        """Takes the exchange into the tree, and looks at what the model was asked."""
+        asked = next((message for message in self.messages if message.id == sent["userMessage"]["id"]), None)
+        if asked is None:
+            asked = Said(sent["userMessage"]["id"], parent, "user", sent["userMessage"]["text"])
+            self.messages.append(asked)
+        found = await self.ada.ask("query($id: ID!) {message(id: $id) {text}}", id=sent["reply"]["id"])
+        reply = Said(sent["reply"]["id"], asked, "assistant", found["message"]["text"])
+        self.messages.append(reply)
+        request = next(seen for seen in reversed(self.model_server.seen) if is_of_reply(seen))
+        self.check(request, asked, (await self.ada.ask(GIVEN, id=sent["generation"]["id"]))["generation"]["context"])
+        await jobs_done(self.gus)
+
+    def check(self, seen: Seen, asked: Said, context: dict[str, Any]) -> None:
+        turns = seen.body["messages"]
+        assert isinstance(turns, list)
+        if self.instruction:
+            assert turns[0] == {
+                "role": "system",
+                "content": f"{PREAMBLE}\n\n# This conversation\n\n> {self.instruction}",
+            }
+        rest = [(turn["role"], turn["content"]) for turn in turns[bool(self.instruction) :]]
+        path, summary = asked.path, context["summary"]
+        assert context["includedCount"] + context["excludedCount"] == len(path)
+        included = path[context["excludedCount"] :]
+        expected = [("user", SUMMARY)] if summary else []
+        assert rest == joined([*expected, *((message.role, message.text) for message in included if message.text)])
+        if not summary:
+            assert included[0].role == "user"
+        else:
+            covered = [message.id for message in path[: context["excludedCount"]]]
+            assert summary["coversThrough"]["id"] in covered
+        assert prompt_tokens(seen.body) <= context["estimatedInputTokens"] <= WINDOWS[self.model] - RESERVE
+        self.trimmed += context["excludedCount"] > 0
+        self.summarized += summary is not None
+
+    def check_jobs(self) -> None:
+        """What a summary is made of stands on one path."""
+        said = {mark: message for message in self.messages for mark in MARK.findall(message.text)}
+        for seen in filter(is_of_job, self.model_server.seen):
+            marks = set(MARK.findall(str(seen.body["messages"])))
+            deepest = max((said[mark] for mark in marks), key=lambda message: len(message.path))
+            assert marks <= {mark for message in deepest.path for mark in MARK.findall(message.text)}
+
+
+def is_of_reply(seen: Seen) -> bool:
+    return "messages" in seen.body and not is_of_job(seen)
+
+
+def joined(turns: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Neighbours of one role are one turn."""
+    done: list[tuple[str, str]] = []
+    for role, text in turns:
+        if done and done[-1][0] == role:
+            done[-1] = role, f"{done[-1][1]}\n\n{text}"
+        else:
+            done.append((role, text))
+    return done
+
+
+@pytest.mark.parametrize("trees", [20, pytest.param(1_000, marks=pytest.mark.prove)])
+async def test_for_random_trees_a_model_is_given_its_own_path_in_order_and_within_its_window(
+    ada: FrontEnd, gus: Gus, model_server: ModelServer, trees: int
+) -> None:
+    trimmed = summarized = 0
+    for seed in range(trees):
+        model_server.seen.clear()
+        dice = random.Random(seed)
+        policy: dict[str, object] = {"strategy": dice.choice(("SLIDING_WINDOW", "SUMMARIZE", "SUMMARIZE"))}
+        instruction = dice.choice((None, "Rule 0 holds."))
+        told = Told(ada, gus, model_server, dice, dice.choice(("counted", "estimated")), policy, instruction)
+        for _ in range(STEPS):
+            await told.step()
+        told.check_jobs()
+        trimmed, summarized = trimmed + told.trimmed, summarized + told.summarized
+    assert trimmed > trees
+    assert summarized > trees // 2
+
+
+@pytest.mark.parametrize("name", ["counted", "estimated"])
+async def test_of_200_turns_nine_in_ten_begin_with_the_bytes_of_the_turn_before(
+    ada: FrontEnd, model_server: ModelServer, name: str
+) -> None:
+    """Up to the end of what was said then: that is what a model server's cache goes by."""
+    sent, kept, before = dict[str, Any](), 0, b""
+    for turn in range(200):
+        place = here(sent) if sent else {"newConversation": {"instruction": "Be brief."}}
+        sent = await ada.said(script(words=2, id=f"{turn}"), **place, settings={"model": f"long-{name}"})
+        raw = model_server.seen[-1].raw
+        kept += raw.startswith(before)
+        before = raw[: raw.index(b'}], "max_tokens"')]
+    context = (await ada.ask(GIVEN, id=sent["generation"]["id"]))["generation"]["context"]
+    assert context["includedCount"] < 100 < context["excludedCount"]
+    assert kept >= 180
