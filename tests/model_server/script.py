@@ -66,12 +66,11 @@ class Script:
 
 
 def script_of(body: dict[str, object]) -> Script:
-    # Several things said without an answer in between are one turn.
-    said = _last_user_text(body).rpartition("\n\n")[2]
-    if said.startswith("script:"):
-        # What was said last counts, where turns were joined. Behind it may stand what gus has to say about an answer that
-        # it refused.
-        settings, _ = json.JSONDecoder().raw_decode(said.rpartition("script:")[2].lstrip())
+    # What was said last counts, where turns were joined, with a summary too. Behind it may stand what gus has to say about an
+    # answer that it refused.
+    _, found, said = f"\n\n{_last_user_text(body)}".rpartition("\n\nscript:")
+    if found:
+        settings, _ = json.JSONDecoder().raw_decode(said.lstrip())
         return _script(settings)
     _, _, named = str(body.get("model", "")).partition("scripted/")
     return _script(dict(pair.split("=", 1) for pair in named.split(",") if pair))
