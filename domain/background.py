@@ -129,6 +129,7 @@ class BackgroundCalls:
             question.max_output_tokens,
             temperature=question.temperature,
             stop=question.stop,
+            context_window=answer.model.context_window,
         )
         try:
             async with aclosing(self._models.server(answer.model).answer(request)) as pieces:

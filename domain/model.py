@@ -119,7 +119,7 @@ class Turn:
 class ModelRequest:
     """`name_at_provider`: the model's name at its server. `continues`: the last turn is the answer's own beginning.
 
-    `response_format`: what the server is to hold the answer to.
+    `response_format`: what the server is to hold the answer to. `context_window`: the model's, for a server that wants to be told.
     """
 
     name_at_provider: str
@@ -131,6 +131,7 @@ class ModelRequest:
     stop: tuple[str, ...] = ()
     continues: bool = False
     response_format: ResponseFormat | None = None
+    context_window: int | None = None
 
 
 class ModelFinishReason(Enum):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Protocol
 
 import msgspec
 
@@ -42,14 +43,19 @@ class _PlainChunk(msgspec.Struct):
 _plain_chunk = msgspec.json.Decoder(_PlainChunk)
 
 
+class EventParser(Protocol):
+    def events(self, chunk: bytes) -> Iterator[SseEvent]:
+        """Those that `chunk` completes. Raises EventTooLarge."""
+
+
 class AnswerReader:
-    """`begins`: the text is an answer from its beginning.
+    """`parser`: of its bytes, by default of server-sent events. `begins`: the text is an answer from its beginning.
 
     `begun`: a piece was handed out. `whole`: the server said that this is all. `done`: nothing can follow.
     """
 
-    def __init__(self, *, begins: bool = True) -> None:
-        self._sse = SseParser()
+    def __init__(self, parser: EventParser | None = None, *, begins: bool = True) -> None:
+        self._parser = parser or SseParser()
         self._text, self._reasoning = Deltas(), Deltas()
         self._thinking = Thinking(begins=begins)
         self._pieces: list[TextPiece | ReasoningPiece] = []
@@ -66,7 +72,7 @@ class AnswerReader:
         """Neighbours of one kind are one piece. Raises ModelFailure, after the pieces that came before it."""
         failure: ModelFailure | None = None
         try:
-            for event in self._sse.events(chunk):
+            for event in self._parser.events(chunk):
                 self._take(event)
         except EventTooLarge as error:
             failure = failed(GenerationErrorCode.MODEL_ANSWERED_NONSENSE, error)

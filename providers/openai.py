@@ -1,7 +1,7 @@
-"""Any model server with an OpenAI-compatible `/chat/completions`."""
+"""Any model server with an OpenAI-compatible `/chat/completions`, and Ollama, which is asked by its own `/api/chat`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,14 @@ import httpx
 
 from domain.errors import GenerationErrorCode, ModelFailure
 from domain.model import ModelHealth, ModelRequest, Piece, Turn
-from providers.answer import AnswerReader
+from providers import ollama
+from providers.answer import AnswerReader, EventParser
 from providers.counting import Counting, PromptCounter
 from providers.failures import LONGEST_DETAIL, failed, refusal, retry_after
 from providers.health import CachedHealth, OwnCalls
 from providers.patience import Patience
 from providers.request import body
+from providers.sse import SseParser
 from providers.tap import TappedTransport, tap_of
 
 # Shorter than what servers allow (5 s in llama.cpp and uvicorn): a POST on a connection that the server is just closing fails.
@@ -28,6 +30,20 @@ AFTER_FINISH = timedelta(seconds=2)
 AFTER_DONE = timedelta(milliseconds=200)
 # For the words of a refusal.
 AFTER_REFUSAL = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server is asked, and how it answers. `path`: relative to the base URL."""
+
+    path: str
+    media_type: str
+    body: Callable[[ModelRequest], bytes]
+    parser: Callable[[], EventParser]
+
+
+OPENAI = Dialect("chat/completions", "text/event-stream", body, SseParser)
+OLLAMA = Dialect(ollama.PATH, ollama.MEDIA_TYPE, ollama.body, ollama.LinesParser)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,7 @@ class ServerConfig:
     max_connections: int = 200
     counts: Counting | None = None
     count_timeout: timedelta = timedelta(milliseconds=300)
+    dialect: Dialect = OPENAI
 
 
 class OpenAiServer:
@@ -73,13 +90,13 @@ class OpenAiServer:
         return self._own_calls.worse_than(await self._health.now())
 
     def body(self, request: ModelRequest) -> bytes:
-        return body(request)
+        return self._config.dialect.body(request)
 
     async def prompt_tokens(self, name_at_provider: str, turns: Sequence[Turn]) -> int | None:
         return await self._counter.tokens(name_at_provider, turns) if self._counter else None
 
     async def answer(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
-        reader = AnswerReader(begins=not request.continues)
+        reader = AnswerReader(self._config.dialect.parser(), begins=not request.continues)
         patience = Patience(self._config.first_token_timeout, self._config.between_tokens_timeout)
         with self._own_calls.counted(), _told_as_failure(reader), closing(patience):
             async with self._streamed(request, patience) as response:
@@ -100,7 +117,7 @@ class OpenAiServer:
         try:
             if response.status_code != 200:
                 raise await _refused(response)
-            if not _is_event_stream(response):
+            if _media_type(response) != self._config.dialect.media_type:
                 raise await _not_a_stream(response)
             yield response
         finally:
@@ -108,7 +125,8 @@ class OpenAiServer:
             await response.aclose()
 
     async def _send(self, request: ModelRequest, patience: Patience) -> httpx.Response:
-        outgoing = self._client.build_request("POST", "chat/completions", content=self.body(request))
+        url = self._client.base_url.join(self._config.dialect.path)
+        outgoing = self._client.build_request("POST", url, content=self.body(request))
         try:
             with patience:
                 return await self._client.send(outgoing, stream=True)
@@ -150,9 +168,9 @@ async def _refused(response: httpx.Response) -> ModelFailure:
     return refusal(response.status_code, retry_after=wait, detail=await _first_words(response))
 
 
-def _is_event_stream(response: httpx.Response) -> bool:
+def _media_type(response: httpx.Response) -> str:
     media_type: str = response.headers.get("content-type", "")
-    return media_type.partition(";")[0].strip().lower() == "text/event-stream"
+    return media_type.partition(";")[0].strip().lower()
 
 
 async def _not_a_stream(response: httpx.Response) -> ModelFailure:
@@ -176,18 +194,18 @@ def _client(config: ServerConfig) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=TappedTransport(limits=limits, trust_env=False),
         base_url=config.base_url,
-        headers=_headers(config.api_key),
+        headers=_headers(config),
         # Reading has its own limits, between tokens and not between bytes.
         timeout=httpx.Timeout(None, connect=config.connect_timeout.total_seconds()),
         trust_env=False,
     )
 
 
-def _headers(api_key: str | None) -> dict[str, str]:
+def _headers(config: ServerConfig) -> dict[str, str]:
     headers = {
-        "accept": "text/event-stream, application/json;q=0.5",
+        "accept": f"{config.dialect.media_type}, application/json;q=0.5",
         "accept-encoding": "identity",
         "content-type": "application/json",
         "user-agent": "gus",
     }
-    return headers | ({"authorization": f"Bearer {api_key}"} if api_key else {})
+    return headers | ({"authorization": f"Bearer {config.api_key}"} if config.api_key else {})

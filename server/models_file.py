@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from domain.model import Model, ModelCapability, ModelKey
 from providers.counting import Counting
-from providers.openai import ServerConfig
+from providers.openai import OLLAMA, OPENAI, ServerConfig
 from server.settings import BadSettings
 from server.tables_file import Key, Name, Table, read_tables
 
@@ -71,7 +71,7 @@ Capability = Literal["STREAMING", "JSON_SCHEMA", "CONTINUE", "REASONING"]
 class _ServerTable(Table):
     name: Key
     base_url: str
-    kind: Literal["openai", "llama.cpp", "vllm"] = "openai"
+    kind: Literal["openai", "llama.cpp", "vllm", "ollama"] = "openai"
     api_key_env: Annotated[str, Field(pattern=re.compile(r"^[A-Za-z_][A-Za-z0-9_]*\Z"))] | None = None
     connect_timeout_seconds: Seconds | None = None
     first_token_timeout_seconds: Seconds | None = None
@@ -177,6 +177,7 @@ def _to_server(table: _ServerTable, environ: Mapping[str, str]) -> ServerConfig:
         between_tokens_timeout=table.between_tokens_timeout_seconds or usual.between_tokens_timeout,
         max_connections=table.max_connections or usual.max_connections,
         counts=_COUNTING.get(table.kind),
+        dialect=OLLAMA if table.kind == "ollama" else OPENAI,
     )
 
 

@@ -183,6 +183,7 @@ def _request(
         stop=settings.stop or (),
         continues=continues,
         response_format=None if continues else _enforced(model, settings),
+        context_window=model.context_window,
     )
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.model_server.answer import Answer, Seen, prompt_tokens
+from tests.model_server.ollama import answer_as_ollama
 from tests.model_server.script import Fault, Script, script_of
 from tests.model_server.wire import Request, Response, WatchedReader, read_request
 
@@ -123,6 +124,9 @@ class ModelServer:
         match request.method, request.path:
             case "POST", "/v1/chat/completions":
                 await self._complete(request, response, gone)
+            case "POST", "/api/chat":
+                script = script_of(request.body)
+                await answer_as_ollama(script, self._remember(request, script, response.connection), response)
             case "POST", "/v1/chat/completions/input_tokens":
                 await self._count(request, response, "input_tokens")
             case "POST", "/tokenize":

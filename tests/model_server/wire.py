@@ -47,8 +47,8 @@ class Response:
     async def html(self, page: str) -> None:
         await self._whole(200, page.encode(), {"content-type": "text/html"})
 
-    async def begin_stream(self) -> None:
-        self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+    async def begin_stream(self, media_type: str = "text/event-stream") -> None:
+        self._head(200, {"content-type": media_type, "transfer-encoding": "chunked"})
         await self._writer.drain()
 
     async def stream(self, part: bytes) -> None:
