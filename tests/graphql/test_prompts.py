@@ -179,12 +179,16 @@ def joined(turns: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return done
 
 
-@pytest.mark.parametrize("trees", [20, pytest.param(1_000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize(
+    "seeds",
+    [range(20), *(pytest.param(range(first, first + 250), marks=pytest.mark.prove) for first in range(0, 1_000, 250))],
+    ids=lambda seeds: f"{seeds.start}-{seeds.stop}",
+)
 async def test_for_random_trees_a_model_is_given_its_own_path_in_order_and_within_its_window(
-    ada: FrontEnd, gus: Gus, model_server: ModelServer, trees: int
+    ada: FrontEnd, gus: Gus, model_server: ModelServer, seeds: range
 ) -> None:
     trimmed = summarized = 0
-    for seed in range(trees):
+    for seed in seeds:
         model_server.seen.clear()
         dice = random.Random(seed)
         policy: dict[str, object] = {"strategy": dice.choice(("SLIDING_WINDOW", "SUMMARIZE", "SUMMARIZE"))}
@@ -194,8 +198,8 @@ async def test_for_random_trees_a_model_is_given_its_own_path_in_order_and_withi
             await told.step()
         told.check_jobs()
         trimmed, summarized = trimmed + told.trimmed, summarized + told.summarized
-    assert trimmed > trees
-    assert summarized > trees // 2
+    assert trimmed > len(seeds)
+    assert summarized > len(seeds) // 2
 
 
 @pytest.mark.parametrize("name", ["counted", "estimated"])
