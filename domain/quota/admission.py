@@ -13,6 +13,8 @@ from domain.quota.limit import PlanLimit, QuotaMetric
 from domain.user import User, UserStore, Viewer
 from domain.world import ApiKeyId, GenerationId, PlanKey, UserId
 
+GROWING = frozenset({QuotaMetric.TOKENS, QuotaMetric.COST})
+
 
 class Crowded(Exception):
     """`active` runs of at most `limit` have not ended."""
@@ -108,8 +110,10 @@ class Admission:
             async with self._store.stretching() as stretching:
                 counted = await stretching.stretch(generation_id, payer, claim)
                 if counted is not None:
-                    refuse(self._quotas(payer, counted), counted, claim)
-        except (QuotaExceeded, Crowded):
+                    # It is no new run: what it may take grows, and nothing else.
+                    grown = [quota for quota in self._quotas(payer, counted) if quota.metric in GROWING]
+                    refuse(grown, counted, claim)
+        except QuotaExceeded:
             return False
         return True
 

@@ -46,7 +46,7 @@ async def test_of_many_sends_at_once_in_two_processes_exactly_as_many_as_the_lim
     owners = [str(customer.story.owner) for customer in customers]
     gun = await asyncpg.connect(database_url)
     await gun.execute("SELECT pg_advisory_lock($1)", STARTING_GUN)
-    racing = asyncio.ensure_future(raced(*[("admit", database_url, tries, *owners)] * 2))
+    racing = asyncio.ensure_future(raced(*[("admit", database_url, tries, *owners)] * 2, seconds=60 * rounds))
     while len(await database.fetch("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")) < 2:
         await asyncio.sleep(0.01)
     await gun.close()
