@@ -41,7 +41,8 @@ class DateRange:
 
     def require(self, longest: timedelta) -> None:
         """Raises BadVariables."""
-        if not self.begin < self.end <= self.begin + longest:
+        # By their difference: there is no time some days after the last one.
+        if not timedelta() < self.end - self.begin <= longest:
             raise BadVariables(f"`range` goes from a time to a later one, at most {longest.days} days on.")
 
 

@@ -32,7 +32,8 @@ def _time_in(value: object) -> datetime:
 
 
 def _decimal_out(value: Decimal) -> str:
-    text = f"{value:f}"
+    # Without the sign of a negative zero.
+    text = f"{value or abs(value):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
