@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
@@ -33,6 +33,8 @@ from tests.graphql.documents import (
 _NOT_COUNTED = re.compile(r"typeinfo_tree|set_config\(|FROM api_keys k JOIN users u")
 
 _OUTLINE = re.compile(r"^(BEGIN|COMMIT|ROLLBACK)|\b(?:FROM|INTO|UPDATE) ([a-z_]+)")
+
+A_MOMENT = 0.3
 
 _COUNTED: ContextVar[list[str] | None] = ContextVar("counted", default=None)
 
@@ -82,10 +84,12 @@ class FrontEnd:
 
     async def answer(self, query: str, **variables: object) -> dict[str, Any]:
         """The response's JSON, errors and all."""
+        return dict((await self.response(query, **variables)).json())
+
+    async def response(self, query: str, **variables: object) -> httpx.Response:
         body = _as_browsers_write_it({"query": query, "variables": variables})
         headers = {**self._headers, "Content-Type": "application/json"}
-        answered = await self._http.post("/graphql", content=body, headers=headers)
-        return dict(answered.json())
+        return await self._http.post("/graphql", content=body, headers=headers)
 
     async def ask(self, query: str, **variables: object) -> dict[str, Any]:
         answered = await self.answer(query, **variables)
@@ -188,6 +192,14 @@ class FrontEnd:
         async with self._streaming({"query": query, "variables": variables}) as answers:
             yield _events(answers)
 
+    async def first(self, query: str, **variables: object) -> dict[str, Any] | None:
+        """A stream's first answer, with errors or without; None: there is none within a moment."""
+        async with self._streaming({"query": query, "variables": variables}) as answers, aclosing(answers):
+            with suppress(TimeoutError, StopAsyncIteration):
+                async with asyncio.timeout(A_MOMENT):
+                    return await anext(answers)
+        return None
+
     async def stream_refused(self, query: str, **variables: object) -> list[str]:
         async with self._streaming({"query": query, "variables": variables}) as answers:
             refused = [answer async for answer in answers]
@@ -196,7 +208,7 @@ class FrontEnd:
         return [error["extensions"]["code"] for error in refused[0]["errors"]]
 
     @asynccontextmanager
-    async def _streaming(self, request: dict[str, object]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    async def _streaming(self, request: dict[str, object]) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
         """httpx's ASGI transport gathers a response before it gives it: this one hands it on part by part."""
         parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         body = [{"type": "http.request", "body": json.dumps(request).encode(), "more_body": False}]
