@@ -6,7 +6,7 @@ const config: CodegenConfig = {
   generates: {
     "src/generated.ts": {
       plugins: ["typescript-operations", "typed-document-node"],
-      config: { useTypeImports: true, scalars: { ID: "string", DateTime: "string", Decimal: "string" } },
+      config: { useTypeImports: true, scalars: { ID: "string", DateTime: "string", Decimal: "string", JSON: "unknown", Long: "number" } },
     },
   },
 };

@@ -20,3 +20,9 @@ def test_it_resumes_after_a_cut_without_a_gap_and_nothing_twice(name: str, scrip
     assert told["text"] == told["reply"] == "".join(WORDS)
     assert told["seqs"] == list(range(1, len(told["seqs"]) + 1))
     assert told["codes"] == ["VALIDATION_FAILED"]
+
+
+def test_apollo_client_asks_by_hash_and_sends_the_text_once(scripted_gus: Served) -> None:
+    [told] = run("persisted.mjs", scripted_gus.origin, scripted_gus.development_key)
+    assert told["sent"] == [{"text": text, "hash": True} for text in (False, True, False)]
+    assert told["models"] > 1

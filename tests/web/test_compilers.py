@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 from graphql import build_schema
 
+import schema
+from server.graphql import TransportLimits
+from server.graphql.documents import Documents
+from server.graphql.persisted import problems_of
+from server.graphql.run import graphql_schema
+from server.settings import Settings
+from server.trusted import read_trusted_documents
 from tests.e2e.served import ROOT
 from tests.everything import operations
 from tests.web.node import HERE, PACKAGES, told_by
 
 SCHEMA = ROOT / "schema/schema.graphql"
 OPERATIONS = list(operations(build_schema(SCHEMA.read_text()), "everything"))
-SCALARS = {"DateTime": "string", "Decimal": "string"}
+SCALARS = {"DateTime": "string", "Decimal": "string", "JSON": "unknown", "Long": "number"}
 CODEGEN = {
     "schema": str(SCHEMA),
     "documents": "everything.graphql",
@@ -56,3 +63,26 @@ def test_the_contract_is_clean_by_the_rules_of_graphql_eslint(folder: Path) -> N
     (folder / "schema.graphql").write_text(SCHEMA.read_text())
     (folder / "eslint.config.mjs").write_text((HERE / "programs/eslint.config.mjs").read_text())
     told_by(["node_modules/.bin/eslint", "--max-warnings", "0", "schema.graphql"], cwd=folder)
+
+
+def test_relays_manifest_is_one_of_trusted_documents(folder: Path) -> None:
+    (folder / "models.ts").write_text(
+        'import { graphql } from "react-relay";\ngraphql`query modelsQuery { models { key } }`;'
+    )
+    (folder / "schema.graphql").write_text(SCHEMA.read_text())
+    manifest = folder / "manifest.json"
+    manifest.write_text("{}")
+    persisting = {"file": manifest.name, "algorithm": "SHA256"}
+    config = {"src": ".", "schema": "schema.graphql", "language": "typescript", "persistConfig": persisting}
+    (folder / "relay.config.json").write_text(json.dumps({**config, "customScalarTypes": SCALARS}))
+    told_by(["node_modules/.bin/relay-compiler"], cwd=folder)
+    trusted = read_trusted_documents(Settings(trusted_documents=manifest))
+    documents = Documents(graphql_schema(schema.build()), TransportLimits(), introspection=False)
+    assert (len(trusted.texts), problems_of(trusted, documents)) == (1, {})
+
+
+def test_codegen_reads_the_contract_from_the_server(folder: Path, gus_url: str) -> None:
+    (folder / "everything.graphql").write_text("query Models { models { key } }")
+    (folder / "codegen.json").write_text(json.dumps({**CODEGEN, "schema": f"{gus_url}/schema.graphql"}))
+    told_by(["node_modules/.bin/graphql-codegen", "--config", "codegen.json"], cwd=folder)
+    assert "ModelsQuery" in (folder / "generated.ts").read_text()
