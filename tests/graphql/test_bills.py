@@ -33,7 +33,8 @@ def catalogue(catalogue: Catalogue) -> Catalogue:
     """One of its servers is given up soon."""
     soon = timedelta(milliseconds=300)
     servers = (
-        replace(each, between_tokens_timeout=soon) if each.name == "brisk" else each for each in catalogue.servers
+        replace(each, first_token_timeout=10 * soon, between_tokens_timeout=soon) if each.name == "brisk" else each
+        for each in catalogue.servers
     )
     return replace(catalogue, servers=tuple(servers))
 
@@ -99,8 +100,9 @@ async def test_a_reported_zero_stays_zero(ada: FrontEnd, gus: Gus) -> None:
     assert await entries(gus) == [(0, 0, 0)]
 
 
-async def test_what_never_began_is_billed_nothing(ada: FrontEnd, gus: Gus) -> None:
-    run = await run_of(ada, await ada.said(script(fault="bad_request")))
+@pytest.mark.parametrize("fault", ["bad_request", "hang_first"])
+async def test_what_never_began_is_billed_nothing(ada: FrontEnd, gus: Gus, fault: str) -> None:
+    run = await run_of(ada, await ada.said(script(fault=fault), settings={"model": "brisk"}))
     assert (run["status"], run["usage"], run["cost"]) == ("FAILED", None, None)
     assert await entries(gus) == [(0, 0, 0)]
 
