@@ -6,7 +6,7 @@ from enum import Enum
 from domain.errors import ModelUnavailable, NotAllowed, NotFound
 from domain.model import Model, ModelHealth, ModelKey, Models
 from domain.plan import Plan, Plans
-from domain.user import Role, Viewer
+from domain.user import Role, User, Viewer
 
 MOST_ALTERNATIVES = 10
 # What a viewer can become, by signing up or by paying.
@@ -39,6 +39,11 @@ class Access:
 
     def allowed(self, viewer: Viewer | None) -> list[Model]:
         return [model for model in self._models.on_offer() if self.plan(viewer).includes(model.key)]
+
+    def allowed_to(self, user: User) -> list[Model]:
+        """As `allowed`, of somebody who does not ask."""
+        plan = self._plans.of(user)
+        return [model for model in self._models.on_offer() if plan.includes(model.key)]
 
     def default(self, viewer: Viewer | None) -> Model | None:
         return next(iter(self.allowed(viewer)), None)

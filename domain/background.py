@@ -1,7 +1,7 @@
 """Asking a model what nobody waits for: the cheapest that is up, and never in the way of a reply."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,7 +29,7 @@ from domain.model import (
 )
 from domain.usage import CallLog, ModelCall, UsagePurpose
 from domain.window.scale import Scale
-from domain.world import CallId, World
+from domain.world import CallId, UserId, World
 
 LONGEST_CALL = timedelta(minutes=2)
 TOKENS_AROUND_TURNS = 64
@@ -75,14 +75,22 @@ class Answer:
 
 class BackgroundCalls:
     def __init__(
-        self, models: Models, calls: CallLog, wakes: Wakes, world: World, lines: Callable[[], Iterable[Line]]
+        self,
+        models: Models,
+        calls: CallLog,
+        wakes: Wakes,
+        world: World,
+        *,
+        lines: Callable[[], Iterable[Line]],
+        allowed: Callable[[UserId], Awaitable[Sequence[Model]]],
     ) -> None:
+        """`allowed`: what a user may use; nothing is asked for their sake of another model."""
         self._models, self._calls, self._wakes, self._world = models, calls, wakes, world
-        self._lines = lines
+        self._lines, self._allowed = lines, allowed
 
     async def ask(self, job: Job, question: Question) -> Answer:
         """Raises NotNow (no model is up, or a reply needs its server), ModelFailure, TimeoutError, Unavailable."""
-        model = await self._cheapest(question)
+        model = await self._cheapest(question, await self._allowed(job.owner_id))
         scarce = (line for line in self._lines() if line.capacity is not None)
         line = next((line for line in scarce if model.key in line.models), None)
         call = self._call(job, question, model)
@@ -97,17 +105,15 @@ class BackgroundCalls:
             await self._calls.end(call, answer.counted, model.cost(answer.counted) if answer.counted else None)
         return answer
 
-    def most_tokens(self, output_tokens: int) -> int:
-        """What a question may hold at most for an answer of so many: some model takes it."""
-        return max((model.context_window for model in self._models.on_offer()), default=0) - output_tokens
+    async def most_tokens(self, owner: UserId, output_tokens: int) -> int:
+        """What a question of theirs may hold at most for an answer of so many: some model takes it."""
+        return max((model.context_window for model in await self._allowed(owner)), default=0) - output_tokens
 
-    async def _cheapest(self, question: Question) -> Model:
+    async def _cheapest(self, question: Question, allowed: Sequence[Model]) -> Model:
         """Raises NotNow."""
         tokens = question.estimated_tokens
         most = Usage(tokens, question.max_output_tokens, UsageSource.ESTIMATED)
-        fitting = [
-            model for model in self._models.on_offer() if tokens + question.max_output_tokens <= model.context_window
-        ]
+        fitting = [model for model in allowed if tokens + question.max_output_tokens <= model.context_window]
         for model in sorted(fitting, key=lambda model: model.cost(most)):
             if await self._models.health(model) in UP:
                 return model

@@ -54,7 +54,8 @@ class Summarizing:
         if through is None or not standing.wants(through.depth):
             return
         uncovered = await self._uncovered(job.owner_id, through, standing.summary)
-        source = _that_fit(uncovered, standing.summary, self._calls.most_tokens(MOST_OUTPUT_TOKENS))
+        most_tokens = await self._calls.most_tokens(job.owner_id, MOST_OUTPUT_TOKENS)
+        source = _that_fit(uncovered, standing.summary, most_tokens)
         if any(message.status in _UNFINISHED for message in source):
             raise NotNow
         text = _text(source, standing.summary)

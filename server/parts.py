@@ -33,14 +33,14 @@ from domain.instruction import Instructions
 from domain.job import JobHandler, JobKind
 from domain.ledger import Ledger
 from domain.message import Messages
-from domain.model import Models
+from domain.model import Model, Models
 from domain.plan import Plans
 from domain.quota.admission import Admission
 from domain.quota.service import Quotas
 from domain.summary import Summarizing
 from domain.user import Users
 from domain.window.tokens import Tokens
-from domain.world import RealWorld
+from domain.world import RealWorld, UserId
 from providers.json_schema import JsonSchemas
 from repositories.conversation.events import SqlEvents
 from repositories.conversation.store import SqlConversations
@@ -266,8 +266,19 @@ def made_upkeep(stores: Stores, guests: Guests, retention: Retention) -> Upkeep:
 
 
 def made_jobs(stores: Stores, rules: Rules, streams: Streams) -> Mapping[JobKind, JobHandler]:
+    users = SqlUsers(stores.database)
+
+    async def allowed(owner: UserId) -> list[Model]:
+        user = await users.user(owner)
+        return rules.access.allowed_to(user) if user else []
+
     calls = BackgroundCalls(
-        rules.models, SqlCalls(stores.database), streams.wakes, stores.world, lambda: streams.runs.node.lines
+        rules.models,
+        SqlCalls(stores.database),
+        streams.wakes,
+        stores.world,
+        lines=lambda: streams.runs.node.lines,
+        allowed=allowed,
     )
     return {
         JobKind.TITLE: Titles(stores.conversations, stores.messages, calls, streams.wakes).make,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from providers.openai import ServerConfig
 from server.compose import Gus
 from server.models_file import Catalogue
+from server.settings import Settings
 from tests.graphql.asked import told
 from tests.graphql.documents import DELETE
 from tests.graphql.front_end import FrontEnd, here, outlined, script
@@ -23,6 +25,15 @@ from tests.model_server import ModelServer
 SUMMARIZE = {"newConversation": {"contextPolicy": {"strategy": "SUMMARIZE"}}}
 FILLER = " why do all the leaves fall so early in this dry year" * 4
 SUMMARY = "Summary of the conversation so far:\n\nThey spoke of trees."
+
+WITHOUT_CHEAP = """
+[[plans]]
+key = "free"
+name = "Free"
+models = ["tight"]
+roles = ["GUEST", "USER", "PREMIUM", "ADMIN", "SERVICE"]
+default_for = ["GUEST", "USER", "PREMIUM", "ADMIN", "SERVICE"]
+"""
 
 REPORT = """
 query($id: ID!) {
@@ -52,6 +63,21 @@ def catalogue(model_server: ModelServer, says: str) -> Catalogue:
         replace(cheap, name_at_provider=f"scripted/{says}"),
     )
     return Catalogue(models, tuple(ServerConfig(name=each.provider, base_url=model_server.base_url) for each in models))
+
+
+@pytest.fixture
+def plans() -> str | None:
+    """None: everybody may use every model."""
+    return None
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path, plans: str | None) -> Settings:
+    if plans is None:
+        return settings
+    file = tmp_path / "plans.toml"
+    file.write_text(plans)
+    return settings.model_copy(update={"plans": file})
 
 
 async def talk(ada: FrontEnd, gus: Gus, turns: int) -> list[dict[str, Any]]:
@@ -126,6 +152,16 @@ async def test_a_refused_summary_is_not_asked_for_at_every_send(
     assert (await run_of(ada, sent[-1]))["context"]["summary"] is None
     assert sent[-1]["notices"] == [{"code": "CONTEXT_TRIMMED"}]
     assert 2 <= summed_up(model_server) <= 4
+
+
+@pytest.mark.parametrize("plans", [WITHOUT_CHEAP])
+async def test_a_model_that_their_owner_may_not_use_sums_nothing_up(
+    ada: FrontEnd, gus: Gus, model_server: ModelServer
+) -> None:
+    sent = await talk(ada, gus, 12)
+    assert (await run_of(ada, sent[-1]))["context"]["summary"] is None
+    assert summed_up(model_server) == 0
+    assert await gus.database.fetch("SELECT 1 FROM model_calls") == []
 
 
 async def test_where_the_window_is_nearly_full_a_send_takes_one_statement_more(ada: FrontEnd, gus: Gus) -> None:

@@ -12,9 +12,10 @@ from domain.background import BackgroundCalls
 from domain.generation.wakes import Wakes
 from domain.job import JobKind, JobPolicy
 from domain.message import Message
-from domain.model import Models
+from domain.model import Model, Models
 from domain.summary import Summarizing
 from domain.window.summary import ContextSummary
+from domain.world import UserId
 from providers import ConfiguredServers
 from providers.openai import ServerConfig
 from repositories.job.rows import enqueue
@@ -46,7 +47,12 @@ class Stage:
         scripted = replace(model("scripted", context_window=context_window), name_at_provider=f"scripted/{says}")
         async with ConfiguredServers([ServerConfig(name="here", base_url=self.server.base_url)]) as servers:
             database, wakes = self.story.database, Wakes()
-            calls = BackgroundCalls(Models([scripted], servers), SqlCalls(database), wakes, WORLD, lambda: ())
+            models = Models([scripted], servers)
+
+            async def allowed(owner: UserId) -> list[Model]:
+                return models.on_offer()
+
+            calls = BackgroundCalls(models, SqlCalls(database), wakes, WORLD, lines=lambda: (), allowed=allowed)
             summarizing = Summarizing(SqlSummaries(database), self.story.messages, calls, WORLD)
             policy = JobPolicy(first_pause=timedelta(milliseconds=50))
             worker = JobWorker(database, wakes, {JobKind.SUMMARY: summarizing.make}, policy, PACE)
