@@ -1,50 +1,25 @@
-"""What the environment says: every GUS_ variable, checked at start, with the words for the one who set it wrong."""
+"""Every GUS_ variable: what it is for, what it may be, and what follows from it."""
 
-import contextlib
-import difflib
-import os
-import secrets
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.conversation.upkeep import Retention
 from domain.guest import GuestPolicy
-from domain.user import KEY_PREFIX, new_secret
+from domain.user import KEY_PREFIX
 from server.identity.issuer import Issuer
+from server.settings.values import SHORTEST_SECRET, is_an_origin, is_one_word, is_safe, names_a_database
 from server.throttle import Allowances
 from server.throttle.addresses import network_of
 
 PREFIX = "GUS_"
-SHORTEST_SECRET = 32
 SHORTEST_DEV_KEY = 24
 MOST_WORKERS = 64
 MOST_ALLOWED = 1_000_000_000
-DATABASE_SCHEMES = ("postgresql", "postgres")
-
-
-class CannotStart(Exception):
-    """`str()` of it is for whoever started gus: what is wrong and what to do."""
-
-    exit_code = 1
-
-
-class BadSettings(CannotStart):
-    exit_code = 2
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(
-            "gus does not start with these settings:\n" + "\n".join(f"  {problem}" for problem in self.problems)
-        )
 
 
 class Environment(Enum):
@@ -281,21 +256,21 @@ class Settings(BaseSettings):
     @field_validator("database_url", "listen_url")
     @classmethod
     def _a_database(cls, url: str | None) -> str | None:
-        if url is not None and not _names_a_database(url):
+        if url is not None and not names_a_database(url):
             raise ValueError("it must look like postgresql://user:password@host:5432/name")
         return url
 
     @field_validator("oidc_jwks_url")
     @classmethod
     def _a_safe_address(cls, url: str | None) -> str | None:
-        if url is not None and not _is_safe(url):
+        if url is not None and not is_safe(url):
             raise ValueError("it must be an https:// address; http:// only of this machine")
         return url
 
     @field_validator("dev_key")
     @classmethod
     def _a_key(cls, key: str | None) -> str | None:
-        if key is not None and not (key.startswith(KEY_PREFIX) and len(key) >= SHORTEST_DEV_KEY and _is_one_word(key)):
+        if key is not None and not (key.startswith(KEY_PREFIX) and len(key) >= SHORTEST_DEV_KEY and is_one_word(key)):
             raise ValueError(
                 f"it must be {KEY_PREFIX} and at least {SHORTEST_DEV_KEY - len(KEY_PREFIX)} more ASCII characters"
             )
@@ -320,159 +295,6 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
-            if origin != "*" and not _is_an_origin(origin):
+            if origin != "*" and not is_an_origin(origin):
                 raise ValueError(f"{origin!r} is no origin: write scheme and host only, as https://app.example.com")
         return origins
-
-
-def load_settings() -> Settings:
-    """Reads os.environ; in development makes the keys that are not given. Raises BadSettings with every problem."""
-    problems = [*_unknown_names(os.environ), *_mode_problems(os.environ)]
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        problems += _field_problems(error)
-    if problems:
-        raise BadSettings(problems)
-    return settings if settings.production else _with_kept_keys(settings)
-
-
-def settings_table() -> str:
-    """The table of the README, in Markdown."""
-    rows = [f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |" for name, field in _fields()]
-    return "\n".join(["| variable | default | what it does |", "| --- | --- | --- |", *rows])
-
-
-def _fields() -> list[tuple[str, FieldInfo]]:
-    return list(Settings.model_fields.items())
-
-
-def _default(field: FieldInfo) -> str:
-    value = field.default.value if isinstance(field.default, Enum) else field.default
-    return "" if value in (None, "", ()) else f"`{value}`"
-
-
-def _unknown_names(environ: Mapping[str, str]) -> list[str]:
-    known = [PREFIX + name.upper() for name, _ in _fields()]
-    unknown = sorted(name for name in environ if name.upper().startswith(PREFIX) and name not in known)
-    return [f"{name}: there is no such setting{_nearest(name, known)}." for name in unknown]
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)
-    return f"; the nearest is {near[0]}" if near else ""
-
-
-def _mode_problems(environ: Mapping[str, str]) -> list[str]:
-    # On the raw variables: a wrong port must not hide that the secret is missing too.
-    problems = []
-    if environ.get("GUS_LISTEN_URL") and not environ.get("GUS_DATABASE_URL"):
-        problems.append(
-            "GUS_LISTEN_URL: names the direct way to GUS_DATABASE_URL, which is not set: set both or neither."
-        )
-    if environ.get("GUS_ONLY_TRUSTED_DOCUMENTS", "").lower() == "on" and not environ.get("GUS_TRUSTED_DOCUMENTS"):
-        problems.append("GUS_ONLY_TRUSTED_DOCUMENTS: needs GUS_TRUSTED_DOCUMENTS, or nothing at all could be asked.")
-    oidc = [f"GUS_OIDC_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
-    missing = [name for name in oidc if not environ.get(name)]
-    if 0 < len(missing) < len(oidc):
-        problems.append(f"{missing[0]}: the three settings of an OIDC issuer belong together: set all of them or none.")
-    if environ.get("GUS_ENV", "").lower() == Environment.PRODUCTION.value:
-        problems += _production_problems(environ)
-    return problems
-
-
-def _production_problems(environ: Mapping[str, str]) -> Iterable[str]:
-    if not environ.get("GUS_DATABASE_URL"):
-        yield "GUS_DATABASE_URL: required in production: name a PostgreSQL, as postgresql://user:password@host:5432/name."
-    if not environ.get("GUS_MODELS"):
-        yield "GUS_MODELS: required in production: name a TOML file with your models; docker/models.toml is an example."
-    if environ.get("GUS_DEV_KEY"):
-        yield "GUS_DEV_KEY: not in production, where it would be a back door: remove it and use `gus key issue`."
-    previous = environ.get("GUS_PREVIOUS_SECRET_KEY")
-    if previous and _weakness(previous):
-        yield f"GUS_PREVIOUS_SECRET_KEY: {_weakness(previous)}: tokens could be forged with it, so take it away."
-    weakness = _weakness(environ.get("GUS_SECRET_KEY", ""))
-    if weakness:
-        yield (
-            f"GUS_SECRET_KEY: {weakness}; production needs {SHORTEST_SECRET} random characters or more. "
-            'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
-        )
-
-
-def _weakness(secret: str) -> str | None:
-    if not secret:
-        return "is not set"
-    if len(secret) < SHORTEST_SECRET:
-        return f"has only {len(secret)} characters"
-    if len(set(secret)) < 10 or any(word in secret.lower() for word in ("change", "secret", "example", "default")):
-        return "is a placeholder and not random"
-    return None
-
-
-def _field_problems(error: ValidationError) -> Iterable[str]:
-    for problem in error.errors(include_url=False, include_context=False):
-        name = str(problem["loc"][0])
-        field = Settings.model_fields[name]
-        words = problem["msg"].removeprefix("Value error, ")
-        # A value whose field hides it from repr may hold a password.
-        given = f" (it is {str(problem['input'])!r})" if field.repr else ""
-        yield f"{PREFIX}{name.upper()}: {words[:1].lower()}{words[1:]}{given}. {field.description}"
-
-
-def _names_a_database(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in DATABASE_SCHEMES and len(parts.path) > 1 and (parts.port or 1) > 0
-    except ValueError:
-        return False
-
-
-def _is_safe(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        here = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and here))
-    except ValueError:
-        return False
-
-
-def _is_an_origin(origin: str) -> bool:
-    try:
-        parts = urlsplit(origin)
-        return (
-            bool(parts.scheme and parts.hostname)
-            and origin == f"{parts.scheme}://{parts.netloc}"
-            and "@" not in parts.netloc
-        )
-    except ValueError:
-        return False
-
-
-def _is_one_word(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text
-
-
-def _with_kept_keys(settings: Settings) -> Settings:
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        secret_key = settings.secret_key or _kept(settings.data_dir / "secret.key", secrets.token_urlsafe(48))
-        dev_key = settings.dev_key or _kept(settings.data_dir / "development.key", new_secret())
-    except OSError as error:
-        raise BadSettings(
-            [f"GUS_DATA_DIR: cannot write in {settings.data_dir} ({error.strerror}): name another folder."]
-        ) from error
-    return settings.model_copy(update={"secret_key": secret_key, "dev_key": dev_key})
-
-
-def _kept(file: Path, fresh: str) -> str:
-    """What `file` holds; it gets `fresh` when it is not there. Two processes at once agree on one."""
-    if not file.exists():
-        with NamedTemporaryFile("w", dir=file.parent, prefix=file.name) as draft:  # mode 0600
-            draft.write(fresh + "\n")
-            draft.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(draft.name, file)
-    kept = file.read_text().strip()
-    if not kept:
-        raise BadSettings([f"GUS_DATA_DIR: {file} is empty: remove it, and a new one is made."])
-    return kept
