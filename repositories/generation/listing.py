@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -67,10 +68,8 @@ def _cursor(run: Generation) -> str:
 def _opened(cursor: str) -> tuple[datetime, UUID]:
     """Raises BadPage."""
     run_id, _, at = cursor.partition(" ")
-    try:
+    with suppress(ValueError):
         queued_at = datetime.fromisoformat(at)
         if queued_at.tzinfo is not None:
             return queued_at, UUID(run_id)
-    except ValueError:
-        pass
     raise BadPage("`after` takes a cursor that this list has given.")
