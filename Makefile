@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Processes that run the tests side by side, each with a PostgreSQL of its own.
+TESTERS ?= 2
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 UV ?= uv
@@ -24,7 +26,7 @@ run: $(VENV)/.run ## Start gus on http://127.0.0.1:8000 with a database and a mo
 install: $(VENV)/.dev ## Install what developing needs, without running anything
 
 test: $(VENV)/.dev ## Run the tests
-	$(PY) -m pytest -m "not web and not prove"
+	$(PY) -m pytest -n $(TESTERS) --dist loadfile -m "not web and not prove"
 
 test-web: $(VENV)/.dev ## Run the tests with browsers' clients, and in a browser; needs Chromium and Node
 	@command -v node >/dev/null && command -v npm >/dev/null || { \
