@@ -49,7 +49,7 @@ async def verified(admin: FrontEnd) -> dict[str, Any]:
 
 def added(*totals: dict[str, Any]) -> dict[str, Any]:
     sums = {name: sum(each[name] for each in totals) for name in NOTHING if name != "cost"}
-    return {**sums, "cost": f"{sum(Decimal(each['cost']) for each in totals):f}"}
+    return {**sums, "cost": f"{sum((Decimal(each['cost']) for each in totals), Decimal(0)).normalize():f}"}
 
 
 async def test_reports_conversations_and_messages_sum_up_to_the_same(ada: FrontEnd, bob: FrontEnd) -> None:
