@@ -128,21 +128,36 @@ def test_graphiql_opens_offline_with_its_tabs(graphiql: GraphiQLPage) -> None:
 
 
 def test_a_reply_grows_in_the_result_pane(graphiql: GraphiQLPage) -> None:
+    # The model is done with a short reply before the page has drawn it three times: then it is asked again.
+    texts = next((texts for texts in (shown_of_a_reply(graphiql) for _ in range(6)) if len(texts) >= 3), [])
+    assert len(texts) >= 3
+    assert all(len(longer) > len(shorter) for shorter, longer in pairwise(texts)), texts
+
+
+def shown_of_a_reply(graphiql: GraphiQLPage) -> list[str]:
+    """Each text that the pane showed of one reply, until its end."""
+    graphiql.tab(1)
     graphiql.run()
     graphiql.expect_response("SendMessageSuccess")
     graphiql.shoot("1-send")
     graphiql.tab(2)
     graphiql.page.evaluate(WATCH_THE_RESPONSE)
     graphiql.run()
-    graphiql.expect_response("textSoFar")
+    wait_until_seen(graphiql, "textSoFar")
     graphiql.shoot("2-stream")
-    graphiql.expect_response("GenerationFinished", timeout_ms=120_000)
+    seen = wait_until_seen(graphiql, "GenerationFinished")
     graphiql.shoot("2-finished")
+    return [text for text, _ in groupby(shown for shown in map(text_so_far, seen) if shown)]
 
-    seen: list[str] = graphiql.page.evaluate("window.seen")
-    texts = [text for text, _ in groupby(shown for shown in map(text_so_far, seen) if shown)]
-    assert len(texts) >= 3
-    assert all(len(longer) > len(shorter) for shorter, longer in pairwise(texts)), texts
+
+def wait_until_seen(graphiql: GraphiQLPage, word: str) -> list[str]:
+    """All that was seen until then. The page's policy lets nothing wait inside it."""
+    for _ in range(1200):
+        seen: list[str] = graphiql.page.evaluate("window.seen")
+        if any(word in text for text in seen):
+            return seen
+        graphiql.page.wait_for_timeout(100)
+    raise AssertionError(f"{word} did not come in two minutes")
 
 
 def test_the_other_tabs_need_no_copied_ids(graphiql: GraphiQLPage) -> None:
