@@ -1,4 +1,4 @@
-"""Anything a user may do, in any order, at two processes and at once: every tree stays one."""
+"""Anything a user may do, in any order, at two instances in one process and at once: every tree stays one."""
 
 import asyncio
 from collections import Counter
