@@ -1,8 +1,9 @@
-"""Scalars: times in UTC with milliseconds, money and prices as decimal strings, counts that outgrow Int."""
+"""Scalars: times in UTC with milliseconds, decimal strings, counts that outgrow Int; each names the document that it keeps to."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import isfinite
 from typing import NewType
 
@@ -11,6 +12,8 @@ from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition, ScalarWrapper
 
 LONGEST_DECIMAL = 40
+# XML Schema's: neither an exponent nor what else Python's Decimal takes, as "1_000".
+DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 DEEPEST_JSON = 100
 LARGEST_LONG = 2**53 - 1
 
@@ -25,7 +28,8 @@ def _time_out(value: datetime) -> str:
 def _time_in(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError('A DateTime is a string: "2026-01-31T12:00:00.000Z".')
-    parsed = datetime.fromisoformat(value)
+    # The letters may be small, and Python's are not.
+    parsed = datetime.fromisoformat(value.upper())
     if parsed.tzinfo is None:
         raise ValueError("A DateTime names its offset: end it with Z.")
     return parsed.astimezone(UTC)
@@ -38,13 +42,11 @@ def _decimal_out(value: Decimal) -> str:
 
 
 def _decimal_in(value: object) -> Decimal:
-    try:
-        parsed = Decimal(value) if isinstance(value, str) and len(value) <= LONGEST_DECIMAL else None
-    except InvalidOperation:
-        parsed = None
-    if parsed is None or not parsed.is_finite():
-        raise ValueError('A Decimal is a number in a string, without exponent: "0.00042".')
-    return parsed
+    if not isinstance(value, str) or len(value) > LONGEST_DECIMAL or DECIMAL.fullmatch(value) is None:
+        raise ValueError(
+            f'A Decimal is a number in a string of at most {LONGEST_DECIMAL}, without exponent: "0.00042".'
+        )
+    return Decimal(value)
 
 
 def _json_in(value: object) -> object:
@@ -76,14 +78,15 @@ def _long_in(value: object) -> int:
 
 DateTime = strawberry.scalar(
     name="DateTime",
-    description="RFC 3339, UTC, exactly three fractional digits.",
+    description="RFC 3339, UTC, exactly three fractional digits. Going in, any offset and any number of digits.",
     specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     serialize=_time_out,
     parse_value=_time_in,
 )
 DecimalNumber = strawberry.scalar(
     name="Decimal",
-    description='A decimal number as a string, without exponent: "0.00042".',
+    description='A decimal number as a string, without exponent: "0.00042". Going in, at most 40 characters.',
+    specified_by_url="https://www.w3.org/TR/xmlschema11-2/#decimal",
     serialize=_decimal_out,
     parse_value=_decimal_in,
 )
@@ -98,6 +101,7 @@ JsonValue = strawberry.scalar(
 LongNumber = strawberry.scalar(
     name="Long",
     description="A whole number that may outgrow Int; below 2^53, so a JSON number holds it exactly.",
+    specified_by_url="https://www.rfc-editor.org/rfc/rfc7493#section-2.2",
     serialize=int,
     parse_value=_long_in,
 )

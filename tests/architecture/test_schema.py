@@ -15,6 +15,7 @@ from graphql import (
     GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     GraphQLUnionType,
     is_introspection_type,
@@ -85,6 +86,13 @@ def descriptions() -> Iterator[tuple[str, str | None]]:
                 # An argument that takes an input type whole has that type's description.
                 arguments = ((each, given) for each, given in field.args.items() if each != "input")
                 yield from ((f"{named.name}.{name}({each}:)", given.description) for each, given in arguments)
+
+
+def test_every_scalar_names_the_document_that_says_how_it_is_written() -> None:
+    urls = {named.name: named.specified_by_url or "" for named in own_types() if isinstance(named, GraphQLScalarType)}
+    assert set(urls) == {"DateTime", "Decimal", "JSON", "Long"}
+    publishers = ("https://scalars.graphql.org/", "https://www.rfc-editor.org/rfc/rfc", "https://www.w3.org/TR/")
+    assert [name for name, url in urls.items() if not url.startswith(publishers)] == []
 
 
 def test_every_field_without_a_resolver_is_an_attribute_of_its_entity() -> None:

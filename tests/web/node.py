@@ -18,6 +18,17 @@ def run(program: str, *arguments: str) -> list[Any]:
 
 
 def told_by(command: list[str], *, cwd: Path = HERE) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = _done(command, cwd)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def refused_by(command: list[str], *, cwd: Path = HERE) -> str:
+    """What it says when it fails, as it has to here."""
+    done = _done(command, cwd)
+    assert done.returncode != 0, f"{' '.join(command)} found nothing:\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def _done(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_SECONDS)

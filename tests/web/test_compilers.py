@@ -15,11 +15,18 @@ from server.settings import Settings
 from server.trusted import read_trusted_documents
 from tests.e2e.served import ROOT
 from tests.everything import operations
-from tests.web.node import HERE, PACKAGES, told_by
+from tests.web.node import HERE, PACKAGES, refused_by, told_by
 
 SCHEMA = ROOT / "schema/schema.graphql"
 OPERATIONS = list(operations(build_schema(SCHEMA.read_text()), "everything"))
 SCALARS = {"DateTime": "string", "Decimal": "string", "JSON": "unknown", "Long": "number"}
+FORWARD = """
+    first: Int
+
+    \"""A cursor of this list: what comes after it.\"""
+    after: String
+  ): UserConnection!
+"""
 CODEGEN = {
     "schema": str(SCHEMA),
     "documents": "everything.graphql",
@@ -60,9 +67,33 @@ def test_codegen_types_every_root_field_and_typescript_takes_them(folder: Path) 
 
 
 def test_the_contract_is_clean_by_the_rules_of_graphql_eslint(folder: Path) -> None:
-    (folder / "schema.graphql").write_text(SCHEMA.read_text())
+    told_by(linting(folder, SCHEMA.read_text()), cwd=folder)
+
+
+@pytest.mark.parametrize(
+    ("rule", "old", "new"),
+    [
+        ("require-description", '"""One page of a list."""\ntype UserConnection', "type UserConnection"),
+        ("naming-convention", "  displayName: String\n", "  display_name: String\n"),
+        ("no-typename-prefix", "  displayName: String\n", "  userName: String\n"),
+        ("no-unreachable-types", "scalar Long ", 'scalar Alone\n\n"""Unused."""\nscalar Long '),
+        ("require-deprecation-reason", "  displayName: String\n", "  displayName: String @deprecated\n"),
+        ("relay-arguments", FORWARD, FORWARD.replace("first: Int", "first: String")),
+        ("relay-connection-types", "  edges: [UserEdge!]!\n", "  edges: UserEdge\n"),
+        ("relay-edge-types", '  """The row itself."""\n  node: User!\n', '  """The row."""\n  row: User!\n'),
+        ("relay-page-info", "  hasNextPage: Boolean!\n", "  hasNextPage: Int\n"),
+    ],
+)
+def test_graphql_eslint_finds_what_is_planted(folder: Path, rule: str, old: str, new: str) -> None:
+    contract = SCHEMA.read_text()
+    assert old in contract
+    assert f"@graphql-eslint/{rule}" in refused_by(linting(folder, contract.replace(old, new, 1)), cwd=folder)
+
+
+def linting(folder: Path, contract: str) -> list[str]:
+    (folder / "schema.graphql").write_text(contract)
     (folder / "eslint.config.mjs").write_text((HERE / "programs/eslint.config.mjs").read_text())
-    told_by(["node_modules/.bin/eslint", "--max-warnings", "0", "schema.graphql"], cwd=folder)
+    return ["node_modules/.bin/eslint", "--max-warnings", "0", "schema.graphql"]
 
 
 def test_relays_manifest_is_one_of_trusted_documents(folder: Path) -> None:
