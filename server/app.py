@@ -17,6 +17,7 @@ from server.contract import contract_handlers
 from server.graphiql import GraphiQL, load_graphiql
 from server.graphql import BadDocuments, Get, GraphQLTransport
 from server.health import health_handlers
+from server.hosts import Hosts
 from server.models_file import Catalogue
 from server.node import Worker
 from server.settings import BadSettings, Settings
@@ -70,7 +71,8 @@ def create_app(
     """`running`: for whoever will drain it."""
     running = running or Running()
     graphiql = load_graphiql(settings.dev_key)
-    transport = running.transport = _transport(settings, running, graphiql)
+    addresses = Addresses(settings.trusted_proxies)
+    transport = running.transport = _transport(settings, running, graphiql, addresses)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -88,12 +90,13 @@ def create_app(
             *health_handlers({"open": running.is_open, "database": running.database_answers}),
         ],
         lifespan=[lifespan],
+        middleware=[Hosts(settings.hosts, addresses).middleware],
         openapi_config=None,
         logging_config=None,
     )
 
 
-def _transport(settings: Settings, running: Running, graphiql: GraphiQL) -> GraphQLTransport:
+def _transport(settings: Settings, running: Running, graphiql: GraphiQL, addresses: Addresses) -> GraphQLTransport:
     def page(request: Request[Any, Any, Any]) -> Response[Any]:
         return graphiql.page(request.scope)
 
@@ -105,7 +108,7 @@ def _transport(settings: Settings, running: Running, graphiql: GraphiQL) -> Grap
             html=page if settings.shows_graphiql else None,
             introspection=settings.tells_its_contract,
             allowed_origins=frozenset(settings.allowed_origins),
-            edge=Throttle(settings.allowances, Addresses(settings.trusted_proxies)),
+            edge=Throttle(settings.allowances, addresses),
             trusted=read_trusted_documents(settings),
             get=Get(settings.queries_by_get),
         )

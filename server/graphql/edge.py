@@ -56,6 +56,11 @@ class OpenEdge:
         return {}
 
 
+def says_why(scope: Scope) -> bool:
+    """Whether the refusal of this handshake may have a status of its own and a body; else it is 403 and nothing more."""
+    return "websocket.http.response" in (scope.get("extensions") or {})
+
+
 def peer_of(scope: Scope) -> str:
     client = scope.get("client")
     return client[0] if client else UNKNOWN_ADDRESS

@@ -88,10 +88,10 @@ class HttpEndpoint:
         except ClientLeft:
             return
         except RequestError as error:
-            await _refuse(send, plain, error)
+            await refuse(send, plain, error)
         except Exception as error:
             # The outermost owner of a request: the process goes on without it.
-            await _refuse(send, plain, RequestError([Failures().exception_payload(error)], status=500))
+            await refuse(send, plain, RequestError([Failures().exception_payload(error)], status=500))
 
     def _telling(self, caller: Caller, send: Send) -> Send:
         """What is left at the edge goes with whatever is answered, streams and failures too."""
@@ -207,7 +207,7 @@ async def _run(operation: Operation, receive: Receive) -> bytes:
     return await unless_gone(receive, operation.answer())
 
 
-async def _refuse(send: Send, media: Media | None, error: RequestError) -> None:
+async def refuse(send: Send, media: Media | None, error: RequestError) -> None:
     legacy = error.about_document and media is Media.JSON
     body = msgspec.json.encode({"errors": error.errors})
     await _send(send, media, 200 if legacy else error.status, body, error.headers)

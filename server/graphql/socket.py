@@ -13,7 +13,7 @@ from server.graphql import messages
 from server.graphql.admission import Authenticate, Credential, bearer, headers_of, origin_allowed
 from server.graphql.bucket import Bucket
 from server.graphql.connections import Connections, TooManyConnections
-from server.graphql.edge import Caller, Edge
+from server.graphql.edge import Caller, Edge, says_why
 from server.graphql.errors import ClientLeft, RequestError
 from server.graphql.failures import Failures
 from server.graphql.keeping import Draining, Keeper
@@ -49,8 +49,7 @@ class SocketEndpoint:
         try:
             self.edge.arrive(caller)
         except RequestError as error:
-            can_say = "websocket.http.response" in (scope.get("extensions") or {})
-            await wire.refuse(error if can_say else None, self.edge.headers(caller))
+            await wire.refuse(error if says_why(scope) else None, self.edge.headers(caller))
             return None
         if not origin_allowed(headers, self.allowed_origins):
             await wire.refuse()

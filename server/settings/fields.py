@@ -12,7 +12,7 @@ from domain.conversation.upkeep import Retention
 from domain.guest import GuestPolicy
 from domain.user import KEY_PREFIX
 from server.identity.issuer import Issuer
-from server.settings.values import SHORTEST_SECRET, is_an_origin, is_one_word, is_safe, names_a_database
+from server.settings.values import SHORTEST_SECRET, is_a_host, is_an_origin, is_one_word, is_safe, names_a_database
 from server.throttle import Allowances
 from server.throttle.addresses import network_of
 
@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         default=(),
         description="Web pages that may call from a browser, as `https://app.example.com`, separated by commas; `*` for all.",
     )
+    trusted_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="By which names it is asked: `api.example.com`, `*.example.com`, addresses, networks, separated by commas; "
+        "`*` for any. Other names are answered with 400, but for `/health/`. "
+        "Default: any in production; in development `localhost`, every address, and `GUS_HOST`.",
+    )
     introspection: bool | None = Field(
         default=None,
         description="`on` or `off`: the contract by introspection, at `/schema.graphql`, and in what errors suggest. "
@@ -209,6 +215,12 @@ class Settings(BaseSettings):
         return self.get or ("persisted" if self.production else "on")
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """In development the page of a foreign name that was pointed at this machine is the danger; an address is no such name."""
+        usual = ("*",) if self.production else ("localhost", "*.localhost", "0.0.0.0/0", "::/0", self.host)
+        return self.trusted_hosts or usual
+
+    @property
     def retention(self) -> Retention:
         token_logs, idle_after = timedelta(minutes=self.log_retention_minutes), timedelta(days=self.idle_after_days)
         return Retention(token_logs=token_logs, idle_after=idle_after)
@@ -286,10 +298,18 @@ class Settings(BaseSettings):
                 raise ValueError(f"{proxy!r} is no address and no network: write 10.0.0.1 or 10.0.0.0/8") from None
         return proxies
 
-    @field_validator("allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("allowed_origins", "trusted_hosts", "trusted_proxies", mode="before")
     @classmethod
-    def _separated(cls, origins: object) -> object:
-        return tuple(filter(None, (o.strip() for o in origins.split(",")))) if isinstance(origins, str) else origins
+    def _separated(cls, each: object) -> object:
+        return tuple(filter(None, (one.strip() for one in each.split(",")))) if isinstance(each, str) else each
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not is_a_host(host):
+                raise ValueError(f"{host!r} is no host: write the name only, as api.example.com or *.example.com")
+        return hosts
 
     @field_validator("allowed_origins")
     @classmethod

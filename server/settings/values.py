@@ -1,8 +1,11 @@
 """What a single value must look like."""
 
+import re
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 SHORTEST_SECRET = 32
+HOST_NAME = re.compile(r"(\*\.)?(?!-)[\w-]{1,63}(\.[\w-]{1,63})*", re.ASCII)
 DATABASE_SCHEMES = ("postgresql", "postgres")
 
 
@@ -33,6 +36,15 @@ def is_an_origin(origin: str) -> bool:
         )
     except ValueError:
         return False
+
+
+def is_a_host(text: str) -> bool:
+    """A name, `*.` and a name, an address, a network, or `*`; without a port."""
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return text == "*" or HOST_NAME.fullmatch(text) is not None
+    return True
 
 
 def is_one_word(text: str) -> bool:

@@ -29,6 +29,11 @@ class Addresses:
             address = before
         return str(address)
 
+    def is_by_proxy(self, scope: Scope) -> bool:
+        """Whether what the proxy that asks has to say of its client is believed."""
+        peer = _parsed(peer_of(scope))
+        return peer is not None and self._trusts(peer)
+
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
 
