@@ -15,6 +15,7 @@ from domain.catalogue import Catalogue
 from domain.conversation.handover import Handovers
 from domain.conversation.upkeep import Upkeep
 from domain.generation.log import Line
+from domain.generation.run import RunPolicy
 from domain.generation.runs import Node, Runs
 from domain.guest import Guests
 from domain.model import Model, Models
@@ -97,7 +98,8 @@ async def _assemble(
     stores = opened_stores(database, titles=settings.titles == "on")
     people = await _people(stack, settings, stores, plans)
     rules = made_rules(stores, models, plans)
-    streams = made_streams(stores, rules, notices, _node(settings, worker, configured.models))
+    policy = RunPolicy(total=settings.longest_answer)
+    streams = made_streams(stores, rules, notices, _node(settings, worker, configured.models), policy)
     catalogue = _catalogue(stores, models, configured, streams, worker)
     await catalogue.reread()
     services = made_services(stores, rules, streams, people, catalogue)

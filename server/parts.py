@@ -130,7 +130,7 @@ class Streams:
     runs: Runs
 
 
-def made_streams(stores: Stores, rules: Rules, notices: Notices, node: Node) -> Streams:
+def made_streams(stores: Stores, rules: Rules, notices: Notices, node: Node, policy: RunPolicy) -> Streams:
     wakes = Wakes(notices.tell)
     writer = LogWriter(stores.log, wakes)
     reader = LogReader(stores.log, writer)
@@ -147,7 +147,7 @@ def made_streams(stores: Stores, rules: Rules, notices: Notices, node: Node) -> 
         world=stores.world,
         node=node,
         checker=rules.checker,
-        policy=RunPolicy(),
+        policy=policy,
     )
     return Streams(wakes, writer, reader, followers, preparation, runs)
 

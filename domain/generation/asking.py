@@ -54,7 +54,7 @@ class Asking:
         self.attempts: list[ProviderAttempt] = []
 
     def pieces(self) -> AsyncGenerator[Piece | Fallback, None]:
-        """Raises ModelFailure: the last one, when nobody answered."""
+        """Raises ModelFailure when nobody answered: of the last that was asked, or was too dear to be asked."""
         return self._ask(self._plan())
 
     def again(self, form: ResponseFormat, problem: str) -> AsyncGenerator[Piece | Fallback, None]:
@@ -67,15 +67,18 @@ class Asking:
     async def _ask(self, plan: list[Model]) -> AsyncGenerator[Piece | Fallback, None]:
         last = ModelFailure(GenerationErrorCode.MODEL_UNREACHABLE, retryable=True)
         for tried, model in enumerate(plan, start=1):
-            if model.key != self._order.model.key:
-                if not await self._turn_to(model):
-                    continue
-                yield Fallback(self._order)
             try:
+                if model.key != self._order.model.key:
+                    if not await self._turn_to(model):
+                        continue
+                    yield Fallback(self._order)
                 async with aclosing(self._try()) as pieces:
                     async for piece in pieces:
                         yield piece
                 return
+            except BeyondLimits:
+                last = ModelFailure(GenerationErrorCode.QUOTA_EXCEEDED, retryable=True)
+                continue
             except ModelFailure as failure:
                 last = failure
             if not self._goes_on(last, plan[tried:]):
@@ -95,10 +98,10 @@ class Asking:
         return able and not model.retired
 
     async def _turn_to(self, model: Model) -> bool:
-        """False: its window is too small, it is too dear, or there is nothing left to answer."""
+        """False: its window is too small, or there is nothing left to answer. Raises BeyondLimits."""
         try:
             order = await self._preparation.order(self._order.generation, model)
-        except (ContextTooLarge, BeyondLimits):
+        except ContextTooLarge:
             return False
         self._order = order or self._order
         return order is not None

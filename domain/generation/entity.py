@@ -86,7 +86,7 @@ _WORDS = {
     GenerationErrorCode.TOTAL_TIMEOUT: "The answer took too long.",
     GenerationErrorCode.INVALID_JSON: "The answer is not the JSON that was asked for, nor was it when asked once more.",
     GenerationErrorCode.CONTEXT_TOO_LARGE: "The message did not fit the model's context window when its turn came.",
-    GenerationErrorCode.QUOTA_EXCEEDED: "When its turn came, the reply would have gone past a limit.",
+    GenerationErrorCode.QUOTA_EXCEEDED: "When its turn came, or that of a fallback, the reply would have gone past a limit.",
     GenerationErrorCode.SERVER_LOST: "The process that wrote the reply was lost; the text so far is kept.",
     GenerationErrorCode.INTERNAL: "Something is wrong on our side.",
 }

@@ -58,7 +58,7 @@ describe(
         "BETWEEN_TOKENS_TIMEOUT": "The model server fell silent; what it said is kept.",
         "TOTAL_TIMEOUT": "The run took longer than a run may.",
         "INVALID_JSON": "The answer is not the JSON that was asked for, also when asked once more; its text is kept.",
-        "QUOTA_EXCEEDED": "When its turn came it would have gone past a limit.",
+        "QUOTA_EXCEEDED": "When its turn came, or that of a fallback, it would have gone past a limit: see `viewer.quotas`.",
         "CONTEXT_TOO_LARGE": "When its turn came the message no longer fitted the model's window.",
         "SERVER_LOST": "The process that ran it was lost; what was said is kept.",
         "INTERNAL": "A fault of ours.",

@@ -175,6 +175,12 @@ class Settings(BaseSettings):
         le=600,
         description="After so long without a sign of life a process's running answers are taken by another.",
     )
+    answer_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="How long the writing of an answer may take; then it ends `TIMED_OUT` with the text that it has.",
+    )
     grace_seconds: int = Field(
         default=10, ge=0, le=600, description="How long running answers and open connections may go on after SIGTERM."
     )
@@ -248,6 +254,10 @@ class Settings(BaseSettings):
     @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def longest_answer(self) -> timedelta:
+        return timedelta(seconds=self.answer_seconds)
 
     @property
     def grace(self) -> timedelta:
