@@ -15,7 +15,7 @@ from resolvers.context import Context
 from server.compose import Gus, composed
 from server.contract import contract_handlers
 from server.graphiql import GraphiQL, load_graphiql
-from server.graphql import BadDocuments, Get, GraphQLTransport
+from server.graphql import BadDocuments, Get, GraphQLTransport, TransportLimits
 from server.health import health_handlers
 from server.hosts import Hosts
 from server.models_file import Catalogue
@@ -105,6 +105,7 @@ def _transport(settings: Settings, running: Running, graphiql: GraphiQL, address
             schema=schema.build(),
             authenticate=running.authenticate,
             make_context=running.make_context,
+            limits=TransportLimits(connections_per_address=settings.most_connections_per_address),
             html=page if settings.shows_graphiql else None,
             introspection=settings.tells_its_contract,
             allowed_origins=frozenset(settings.allowed_origins),

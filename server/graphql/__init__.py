@@ -49,7 +49,7 @@ class GraphQLTransport:
     ) -> None:
         limits, edge, trusted = limits or TransportLimits(), edge or OpenEdge(), trusted or TrustedDocuments()
         self._make_context = make_context
-        self._connections = Connections(limits.connections_per_user)
+        self._connections = Connections(limits.connections_per_user, limits.connections_per_address)
         keeper = Keeper(self._connections, limits)
         documents = Documents(graphql_schema(schema), limits, introspection=introspection)
         if problems := problems_of(trusted, documents):

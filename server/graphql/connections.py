@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from typing import Generic, TypeVar
 
+from domain.throttle import network_of
 from domain.world import UserId
 
 QUIET = timedelta(milliseconds=250)
@@ -18,10 +20,41 @@ class TooManyConnections(Exception):
     pass
 
 
+Owner = TypeVar("Owner")
+
+
+class Places(Generic[Owner]):
+    """So many for each owner."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: Counter[Owner] = Counter()
+
+    @contextmanager
+    def of(self, owner: Owner) -> Iterator[None]:
+        """Raises TooManyConnections."""
+        self.take(owner)
+        try:
+            yield
+        finally:
+            self.give_back(owner)
+
+    def take(self, owner: Owner) -> None:
+        """Raises TooManyConnections."""
+        if self._taken[owner] >= self._most:
+            raise TooManyConnections
+        self._taken[owner] += 1
+
+    def give_back(self, owner: Owner) -> None:
+        self._taken[owner] -= 1
+        if not self._taken[owner]:
+            del self._taken[owner]
+
+
 class Connections:
-    def __init__(self, most_per_user: int) -> None:
-        self._most_per_user = most_per_user
-        self._per_user: Counter[UserId] = Counter()
+    def __init__(self, most_per_user: int, most_per_address: int) -> None:
+        self.users = Places[UserId](most_per_user)
+        self._addresses = Places[str](most_per_address)
         self.open = 0
         self._none_open = asyncio.Event()
         self._none_open.set()
@@ -40,25 +73,9 @@ class Connections:
             if not self.open:
                 self._none_open.set()
 
-    @contextmanager
-    def of(self, user: UserId) -> Iterator[None]:
+    def from_address(self, address: str) -> AbstractContextManager[None]:
         """Raises TooManyConnections."""
-        self.take_place(user)
-        try:
-            yield
-        finally:
-            self.give_place_back(user)
-
-    def take_place(self, user: UserId) -> None:
-        """Raises TooManyConnections."""
-        if self._per_user[user] >= self._most_per_user:
-            raise TooManyConnections
-        self._per_user[user] += 1
-
-    def give_place_back(self, user: UserId) -> None:
-        self._per_user[user] -= 1
-        if not self._per_user[user]:
-            del self._per_user[user]
+        return self._addresses.of(network_of(address))
 
     def notice(self) -> None:
         """To be called for each event of a subscription."""

@@ -127,7 +127,7 @@ class HttpEndpoint:
             return
         operation = await self._open(exchange, request, viewer)
         if operation.kind is OperationType.SUBSCRIPTION:
-            await self.streams.serve(operation, exchange.receive, exchange.stream, credential)
+            await self._follow(exchange, operation, credential)
         else:
             await _send(exchange.send, exchange.plain, 200, await _run(operation, exchange.receive))
 
@@ -164,9 +164,13 @@ class HttpEndpoint:
             await exchange.stream.refuse(error)
         else:
             if operation.kind is OperationType.SUBSCRIPTION:
-                await self.streams.serve(operation, exchange.receive, exchange.stream, credential)
+                await self._follow(exchange, operation, credential)
             else:
                 await exchange.stream.answer(await _run(operation, exchange.receive))
+
+    async def _follow(self, exchange: "_Exchange", operation: Operation, credential: Credential | None) -> None:
+        address = exchange.caller.address
+        await self.streams.serve(operation, exchange.receive, exchange.stream, credential, address=address)
 
     async def _open(self, exchange: "_Exchange", request: GraphQLRequest, viewer: Viewer | None) -> Operation:
         operation = await self.operations.open(request, viewer, exchange.caller)

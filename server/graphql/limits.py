@@ -34,6 +34,8 @@ class TransportLimits:
     recheck: timedelta = timedelta(seconds=6)
     # Sockets and event streams together, in this process.
     connections_per_user: int = 50
+    # Also of those who have not said who they are; many people may share one.
+    connections_per_address: int = 500
 
     init_timeout: timedelta = timedelta(seconds=5)
     operations_per_socket: int = 100

@@ -39,8 +39,13 @@ class SocketEndpoint:
     async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         wire = Wire(receive, send, self.limits.body_bytes)
         socket = await self._accepted(wire, scope)
-        if socket is not None:
-            await socket.serve()
+        if socket is None:
+            return
+        try:
+            with self.connections.from_address(socket.address):
+                await socket.serve()
+        except TooManyConnections:
+            await wire.close(4429, "Your address has too many open connections: close one first.")
 
     async def _accepted(self, wire: Wire, scope: WebSocketScope) -> "_Socket | None":
         """Apart from serving it, so that a socket does not keep the headers of its handshake for its whole life."""
@@ -72,6 +77,10 @@ class _Socket:
         self._initialised = False
         self._credential: Credential | None = None
 
+    @property
+    def address(self) -> str:
+        return self._caller.address
+
     async def serve(self) -> None:
         # Mutations outlive their socket: what one has begun it ends, and its answer is one idempotency key away.
         async with asyncio.TaskGroup() as lasting:
@@ -82,7 +91,7 @@ class _Socket:
                         await self._wire.close(end.code, end.reason)
                 finally:
                     if self._place_of is not None:
-                        self._endpoint.connections.give_place_back(self._place_of)
+                        self._endpoint.connections.users.give_back(self._place_of)
 
     async def _until_end(self, lasting: asyncio.TaskGroup) -> CloseSocket | None:
         """None: the client ended it."""
@@ -142,7 +151,7 @@ class _Socket:
         viewer = await credential.viewer()
         _require_welcome(viewer)
         try:
-            self._endpoint.connections.take_place(viewer.id)
+            self._endpoint.connections.users.take(viewer.id)
         except TooManyConnections:
             raise CloseSocket(4429, "You have too many open connections: close one first.") from None
         self._place_of, self._credential = viewer.id, credential

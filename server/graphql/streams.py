@@ -48,22 +48,26 @@ class Streams:
     keeper: Keeper
 
     async def serve(
-        self, operation: Operation, receive: Receive, stream: "Stream", credential: Credential | None
+        self, operation: Operation, receive: Receive, stream: "Stream", credential: Credential | None, *, address: str
     ) -> None:
         """Raises RequestError before it has begun."""
         if self.connections.draining.is_set():
             raise unavailable("This process is going away: the same request reaches another one.", 1.0)
         try:
-            with self.connections.opened(), await self._place(credential):
+            with (
+                self.connections.opened(),
+                self.connections.from_address(address),
+                await self._place(credential),
+            ):
                 await stream.start()
                 await self._follow(operation, receive, stream, credential)
         except TooManyConnections:
-            raise throttled("You have too many open connections: close one first.", 5.0) from None
+            raise throttled("You, or your address, have too many open connections: close one first.", 5.0) from None
 
     async def _place(self, credential: Credential | None) -> AbstractContextManager[None]:
         if credential is None:
             return nullcontext()
-        return self.connections.of((await credential.viewer()).id)
+        return self.connections.users.of((await credential.viewer()).id)
 
     async def _follow(
         self, operation: Operation, receive: Receive, stream: "Stream", credential: Credential | None

@@ -163,6 +163,13 @@ class Settings(BaseSettings):
         description="The cost of operations that a process takes from one credential in a minute, see `Query.rateLimit`. "
         "Default: 1,000,000 in production.",
     )
+    connections_per_address: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_ALLOWED,
+        description="Sockets and event streams that a process keeps for one address at a time; a user has 50. "
+        "Default: 500 in production, else no limit worth the name.",
+    )
     max_connections: int = Field(
         default=5000,
         ge=10,
@@ -250,6 +257,10 @@ class Settings(BaseSettings):
             self.requests_per_credential or usual.requests_per_credential,
             self.cost_per_credential or usual.cost_per_credential,
         )
+
+    @property
+    def most_connections_per_address(self) -> int:
+        return self.connections_per_address or (500 if self.production else MOST_ALLOWED)
 
     @property
     def lease(self) -> timedelta:

@@ -41,6 +41,14 @@ ATTACKS = (
     Attack("pings", "pings on one socket", 10_000, 1_000, sockets.pings, _refused("close 4429", "close 1006")),
     Attack("sockets", "sockets of one user", 300, 60, sockets.many_sockets, _refused("let in", "close 4429")),
     Attack(
+        "address",
+        "sockets of one address that say nothing",
+        300,
+        200,
+        sockets.silent_sockets,
+        _refused("close 4429", "close 4408"),
+    ),
+    Attack(
         "dripping",
         "connections that send a byte a second",
         200,

@@ -54,6 +54,13 @@ async def many_sockets(attacker: Attacker, times: int) -> None:
                 attacker.note("let in")
 
 
+async def silent_sockets(attacker: Attacker, times: int) -> None:
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        for _ in range(times):
+            connection = await stack.enter_async_context(attacker.socket())
+            tasks.create_task(attacker.hear_until_closed(connection, requests=1))
+
+
 async def dripping(attacker: Attacker, times: int) -> None:
     """A byte a second: of a head, of a body, of a frame before anything was said, of a frame when all was well."""
     ways = (_drip_head, _drip_body, _drip_first_frame, _drip_later_frame)

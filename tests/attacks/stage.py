@@ -56,7 +56,7 @@ def staged() -> Iterator[Stage]:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="gus-attacks-")))
         models = stack.enter_context(scripted_models(folder))
         settings = {"env": "production", "database_url": url, "secret_key": secret, "models": str(models.catalogue)}
-        served = stack.enter_context(serving(**settings, **NO_EDGE))
+        served = stack.enter_context(serving(**settings, **NO_EDGE, connections_per_address="150"))
         yield Stage(served, attacker, bystander, conversation)
 
 

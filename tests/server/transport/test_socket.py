@@ -17,6 +17,8 @@ from server.graphql import TransportLimits
 from server.graphql.multiplex import Multiplex
 from server.graphql.socket import _Socket
 from server.protocols import HttpProtocol
+from server.throttle import Allowances, Throttle
+from server.throttle.addresses import Addresses
 from tests.server.transport.toy import GOOD, Toy, running, until
 
 SHORT = timedelta(milliseconds=20)
@@ -182,6 +184,28 @@ async def test_a_user_has_so_many_sockets() -> None:
                 pass
         async with toy.socket():
             pass
+
+
+async def test_an_address_has_so_many_sockets_also_of_those_who_say_nothing() -> None:
+    async with running(limits=TransportLimits(connections_per_address=2)) as toy:
+        async with toy.socket(init=None), toy.socket(), toy.socket(init=None) as third:
+            code, reason = await third.closed()
+            assert (code, "address" in str(reason), toy.transport.open_connections) == (4429, True, 2)
+        await until(lambda: not toy.transport.open_connections)
+        async with toy.socket(), toy.socket(init={"Authorization": "Bearer other"}):
+            pass
+
+
+async def test_an_address_is_whom_a_trusted_proxy_speaks_for_and_of_ipv6_a_network() -> None:
+    behind = Throttle(Allowances(1_000, 1_000, 100_000), Addresses(["127.0.0.1"]))
+    async with (
+        running(limits=TransportLimits(connections_per_address=1), edge=behind) as toy,
+        toy.socket(headers={"X-Forwarded-For": "2001:db8::1"}),
+        toy.socket(headers={"X-Forwarded-For": "2001:db8:0:1::1"}),
+        toy.socket(headers={"X-Forwarded-For": "203.0.113.9"}),
+        toy.socket(headers={"X-Forwarded-For": "2001:db8::2"}, init=None) as same,
+    ):
+        assert (await same.closed())[0] == 4429
 
 
 async def test_a_quiet_socket_is_pinged() -> None:

@@ -141,6 +141,16 @@ async def test_a_user_has_so_many_streams() -> None:
         assert admitted.status_code == 200
 
 
+async def test_an_address_has_so_many_streams_and_sockets_together() -> None:
+    async with running(limits=TransportLimits(connections_per_address=2)) as toy:
+        async with toy.socket(), streaming(toy, "subscription {wait}") as lines:
+            await following(lines, "event: next")
+            refused = await toy.post("subscription {count}", accept=EVENTS)
+            asked = await toy.post("{hello}")
+        assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (429, "THROTTLED")
+        assert asked.json() == {"data": {"hello": "hello world"}}
+
+
 async def test_a_slow_reader_stops_the_generator_and_nothing_piles_up() -> None:
     async with running() as toy:
         host, port = toy.url.removeprefix("http://").split(":")
