@@ -100,14 +100,20 @@ def script(**settings: object) -> str:
 
 @contextmanager
 def scripted_models(folder: Path) -> Iterator[Scripted]:
+    with model_process() as base_url:
+        catalogue = folder / "models.toml"
+        aliases = (ALIAS.format(name=fault, base_url=base_url) for fault in FAULTS)
+        catalogue.write_text("\n".join([CATALOGUE.format(base_url=base_url), *aliases]))
+        yield Scripted(base_url, catalogue)
+
+
+@contextmanager
+def model_process() -> Iterator[str]:
+    """Its base URL."""
     command = [sys.executable, "-u", "-m", "tests.model_server", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            base_url = process.stdout.readline().removeprefix("listening on ").strip()
-            catalogue = folder / "models.toml"
-            aliases = (ALIAS.format(name=fault, base_url=base_url) for fault in FAULTS)
-            catalogue.write_text("\n".join([CATALOGUE.format(base_url=base_url), *aliases]))
-            yield Scripted(base_url, catalogue)
+            yield process.stdout.readline().removeprefix("listening on ").strip()
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""A front end in one process with the server: whole operations through the transport that serves everybody."""
+"""A front end: whole operations through the transport that serves everybody, in one process with the server or over HTTP."""
 
 import asyncio
 import json
@@ -71,12 +71,12 @@ class Erred(AssertionError):
 
 
 class FrontEnd:
-    """`secret` None: a visitor."""
+    """`secret` None: a visitor. Of a server that is another process it has a client, and nothing is followed there."""
 
-    def __init__(self, app: Litestar, secret: str | None) -> None:
+    def __init__(self, app: Litestar | httpx.AsyncClient, secret: str | None) -> None:
         self._app, self._secret = app, secret
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gus")  # type: ignore[arg-type]  # Litestar's ASGI types are narrower
+        self._http = app if isinstance(app, httpx.AsyncClient) else _client(app)
 
     def at(self, app: Litestar) -> "FrontEnd":
         """The same user at another process."""
@@ -220,6 +220,7 @@ class FrontEnd:
             await left.wait()
             return {"type": "http.disconnect"}
 
+        assert not isinstance(self._app, httpx.AsyncClient)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._app(self._scope(), receive, parts.put))  # type: ignore[arg-type]  # as above
             yield _answers(parts)
@@ -241,6 +242,11 @@ class FrontEnd:
             "client": ("127.0.0.1", 1),
             "server": ("gus", 80),
         }
+
+
+def _client(app: Litestar) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar's ASGI types are narrower
+    return httpx.AsyncClient(transport=transport, base_url="http://gus")
 
 
 def _as_browsers_write_it(envelope: object) -> bytes:

@@ -1,5 +1,7 @@
 """The models on offer, and one that was retired."""
 
+import json
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from domain.model import Model, ModelCapability, ModelKey
@@ -52,3 +54,22 @@ MODELS = (
 )
 PROVIDERS = sorted({model.provider for model in MODELS})
 ON_OFFER = [model.key for model in MODELS if not model.retired]
+
+
+def tables(models: Iterable[Model], base_url: str) -> Iterator[str]:
+    """The lines of a file for GUS_MODELS: all of their servers are the one at that address."""
+    for server in sorted({model.provider for model in models}):
+        yield f"[[servers]]\nname = {json.dumps(server)}\nbase_url = {json.dumps(base_url)}"
+    for model in models:
+        table = {
+            "key": model.key,
+            "server": model.provider,
+            "name": model.name_at_provider,
+            "context_window": model.context_window,
+            "capabilities": [each.value for each in model.capabilities],
+            "input_price_per_million": float(model.input_price_per_million),
+            "output_price_per_million": float(model.output_price_per_million),
+            **({} if model.max_concurrency is None else {"max_concurrency": model.max_concurrency}),
+        }
+        # A value in JSON is one in TOML as well.
+        yield "\n".join(["[[models]]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())])

@@ -1,30 +1,34 @@
-"""Anything a user may do, in any order, at two instances in one process and at once: every tree stays one."""
+"""Anything a user may do, in any order, at two processes and at once: every tree stays one."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar, cast
+from uuid import uuid4
 
+import httpx
 import pytest
-import strawberry
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from litestar import Litestar
 
 from domain.ledger import DateRange
+from domain.user import Role, Users
+from domain.world import RealWorld, UserId
+from repositories.database import Database
 from repositories.ledger.verify import verify
+from repositories.user import SqlUsers
 from resolvers.node import encode, uuid_of
-from server.compose import Gus
-from server.models_file import Catalogue
-from server.settings import Settings
 from tests.graphql.acts import SUCCESS, Act, Done, acts, allowed, copied, performed
 from tests.graphql.flaws import changes, flaws
 from tests.graphql.forest import Forest, Tree, stored
 from tests.graphql.front_end import Erred, FrontEnd
-from tests.graphql.process import new_user, process, served
+from tests.graphql.pair import complaints, started
 
 T = TypeVar("T")
 
@@ -52,33 +56,35 @@ query($id: ID!, $leaf: ID) {
 
 
 class Stage:
-    """Both processes, and what was done on them so far."""
+    """Both processes, as front ends reach them, the database that they share, and what was done so far."""
 
-    def __init__(self, gus: Gus, apps: tuple[Litestar, Litestar], tell: Callable[[str], None]) -> None:
-        self.gus, self._apps, self._tell = gus, apps, tell
+    def __init__(
+        self, database: Database, users: Users, clients: list[httpx.AsyncClient], tell: Callable[[str], None]
+    ) -> None:
+        self.database, self._users, self._clients, self.tell = database, users, clients, tell
         self._loop = asyncio.get_running_loop()
         self.answered: Counter[tuple[str, str]] = Counter()
+        self.steps = 0
 
     @property
     def acts(self) -> int:
         return self.answered.total()
 
     def run(self, doing: Coroutine[None, None, T]) -> T:
-        """From hypothesis' thread; the processes go on while it thinks."""
+        """From hypothesis' thread."""
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result(LONGEST_STEP_SECONDS)
 
-    async def user(self) -> tuple[FrontEnd, FrontEnd]:
+    async def user(self) -> tuple[UserId, list[FrontEnd]]:
         """A new one, at either process."""
-        secret = await new_user(self.gus, "Ada", can_manage=False)
-        here, there = (FrontEnd(app, secret) for app in self._apps)
-        return here, there
+        user = await self._users.create_user("Ada", Role.USER)
+        secret = (await self._users.issue_key(user.id, "first", can_manage=False)).secret
+        return user.id, [FrontEnd(client, secret) for client in self._clients]
 
     def count(self, done: Done) -> None:
         self.answered[done.act.kind, done.answered] += 1
         if self.acts % 500 == 0:
-            self._tell(
-                f"{self.acts} acts: {sum(n for (kind, said), n in self.answered.items() if said == SUCCESS[kind])} were done"
-            )
+            succeeded = sum(n for (kind, said), n in self.answered.items() if said == SUCCESS[kind])
+            self.tell(f"{self.steps} steps, {self.acts} acts: {succeeded} were done")
 
 
 class Story(RuleBasedStateMachine):
@@ -87,15 +93,13 @@ class Story(RuleBasedStateMachine):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
-        self._user = stage.run(stage.user())
-        me = stage.run(self._user[0].ask("{viewer {user {id}}}"))["viewer"]["user"]["id"]
-        owner = uuid_of("User", me)
-        assert owner is not None
-        self._owner, self._forest = owner, Forest({})
+        self._owner, self._user = stage.run(stage.user())
+        self._forest = Forest({})
         self._told: list[str] = []
 
     @rule(act=acts())
     def one(self, act: Act) -> None:
+        self._stage.steps += 1
         done = self._stage.run(self._perform(act))
         self._look_again()
         if done is None:
@@ -110,6 +114,10 @@ class Story(RuleBasedStateMachine):
 
     @rule(several=st.lists(acts(), min_size=2, max_size=5))
     def at_once(self, several: list[Act]) -> None:
+        """In turns to one process and the other."""
+        self._stage.steps += 1
+        here = several[0].elsewhere
+        several = [replace(act, elsewhere=here ^ bool(number % 2)) for number, act in enumerate(several)]
         answered = self._stage.run(self._perform_all(several))
         self._look_again()
         for done in answered:
@@ -142,7 +150,7 @@ class Story(RuleBasedStateMachine):
         return await asyncio.gather(*map(self._perform, several))
 
     def _look_again(self) -> None:
-        before, self._forest = self._forest, self._stage.run(stored(self._stage.gus.database, self._owner))
+        before, self._forest = self._forest, self._stage.run(stored(self._stage.database, self._owner))
         wrong = changes(before, self._forest) + flaws(self._forest)
         # What happened at once happens another way when hypothesis tries again: this is all there is to go by.
         assert wrong == [], "\n".join([*self._told, *wrong])
@@ -152,7 +160,7 @@ class Story(RuleBasedStateMachine):
         leaf = tree.leaves[self._stage.acts % len(tree.leaves)] if tree.leaves else None
         path, families = tree.path(leaf) if leaf else [], tree.families
         asked = {"id": encode("Conversation", tree.conversation.id), "leaf": leaf and encode("Message", leaf.id)}
-        found = (await self._user[1].ask(READ, **asked))["conversation"]
+        found = (await self._user[self._stage.steps % 2].ask(READ, **asked))["conversation"]
         assert (found["messageCount"], found["rootCount"]) == (len(tree.messages), len(families.get(None, [])))
         assert found["path"]["nodes"] == [
             {
@@ -167,46 +175,51 @@ class Story(RuleBasedStateMachine):
         assert found["leaves"]["nodes"] == [{"id": encode("Message", leaf.id)} for leaf in latest[:100]]
 
     async def _rest(self) -> None:
-        while unfinished := (await stored(self._stage.gus.database, self._owner)).unfinished:
+        while unfinished := (await stored(self._stage.database, self._owner)).unfinished:
             for run in unfinished:
                 await self._user[0].stop(encode("Generation", run.id))
             await asyncio.sleep(0.01)
 
 
 @pytest.fixture
-async def apps(
-    gus: Gus, app: Litestar, database_url: str, settings: Settings, catalogue: Catalogue, built: strawberry.Schema
-) -> AsyncIterator[tuple[Litestar, Litestar]]:
-    async with process(database_url, settings, catalogue) as other:
-        yield app, served(other, built)
-
-
-# The processes draw their own chance while hypothesis, in its thread, draws an act.
-@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-@pytest.mark.parametrize("steps", [300, pytest.param(10_000, marks=pytest.mark.prove)])
-async def test_whatever_is_done_every_tree_stays_one(
-    gus: Gus, apps: tuple[Litestar, Litestar], steps: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def stage(
+    database_url: str, database: Database, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> AsyncIterator[Stage]:
     def tell(progress: str) -> None:
         with capfd.disabled():
             print(f"\n{progress}", end="", flush=True)
 
-    stage = Stage(gus, apps, tell)
-    # About two acts to a step, as some are done at once.
-    stories = effort(
-        max_examples=-(-steps // STEPS_IN_A_STORY),
+    secret_key = uuid4().hex
+    async with AsyncExitStack() as stack:
+        pair = stack.enter_context(started(database_url, secret_key, tmp_path))
+        clients = [await stack.enter_async_context(httpx.AsyncClient(base_url=each.origin)) for each in pair]
+        yield Stage(database, Users(SqlUsers(database), RealWorld(), secret_key), clients, tell)
+        assert complaints(pair) == []
+
+
+# Their connections draw their own chance while hypothesis, in its thread, draws an act.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+@pytest.mark.parametrize("steps", [300, pytest.param(10_000, marks=pytest.mark.prove)])
+async def test_whatever_is_done_every_tree_stays_one(stage: Stage, steps: int) -> None:
+    made = cast(type[RuleBasedStateMachine], lambda: Story(stage))
+    while stage.steps < steps:  # some stories are shorter than they may be
+        stories = -(-(steps - stage.steps) // STEPS_IN_A_STORY)
+        await asyncio.to_thread(run_state_machine_as_test, made, settings=told(stories, derandomize=steps < 1_000))
+    stage.tell(f"{stage.steps} steps, {stage.acts} acts: {dict(sorted(stage.answered.items()))}")
+    today = datetime.now(UTC)
+    ledger = await verify(stage.database, DateRange(today - timedelta(days=1), today + timedelta(days=1)), most=100)
+    assert (ledger.mismatches, ledger.checked_entries > 0) == ((), True)
+    assert {kind for kind, said in stage.answered if said == SUCCESS[kind]} == set(SUCCESS)
+    assert len(await stage.database.fetch("SELECT DISTINCT node FROM generations WHERE node IS NOT NULL")) == 2
+
+
+def told(stories: int, *, derandomize: bool) -> effort:
+    return effort(
+        max_examples=stories,
         stateful_step_count=STEPS_IN_A_STORY,
         phases=[Phase.generate],
-        derandomize=steps < 1_000,
+        derandomize=derandomize,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    made = cast(type[RuleBasedStateMachine], lambda: Story(stage))
-    await asyncio.to_thread(run_state_machine_as_test, made, settings=stories)
-    tell(f"{stage.acts} acts: {dict(sorted(stage.answered.items()))}")
-    today = datetime.now(UTC)
-    ledger = await verify(gus.database, DateRange(today - timedelta(days=1), today + timedelta(days=1)), most=100)
-    assert (ledger.mismatches, ledger.checked_entries > 0) == ((), True)
-    assert stage.acts >= steps
-    assert {kind for kind, said in stage.answered if said == SUCCESS[kind]} == set(SUCCESS)
