@@ -45,10 +45,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`text_through_seq`: the last seq of the latest run's log that `text` and `status` include.
-
-    `tokens`: of its text, as model servers have counted them, by whichever tokenizer takes the most; None: none has yet.
-    """
+    """`text_through_seq`: the last seq of the latest run's log that `text` and `status` include."""
 
     id: MessageId
     conversation_id: ConversationId
@@ -67,7 +64,6 @@ class Message:
     generation_id: GenerationId | None = None
     model_key: ModelKey | None = None
     text_through_seq: int = 0
-    tokens: int | None = None
 
     @property
     def parent_id(self) -> MessageId | None:

@@ -101,7 +101,10 @@ class UpdateConversation:
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """`conversation` None starts one; `parent` None answers the active leaf; `expected_leaf` then guards a stale client."""
+    """`conversation` None starts one; `parent` None answers the active leaf; `expected_leaf` then guards a stale client.
+
+    `on_busy` None: REJECT.
+    """
 
     text: str
     idempotency_key: str
@@ -111,32 +114,32 @@ class SendMessage:
     expected_leaf: MessageId | None = None
     settings: GenerationSettings = GenerationSettings()
     instruction: str | None = None
-    on_busy: BusyPolicy = BusyPolicy.REJECT
+    on_busy: BusyPolicy | None = None
     sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EditMessage:
-    """`text` in place of what the user said, as a sibling of it."""
+    """`text` in place of what the user said, as a sibling of it. `on_busy` None: REJECT."""
 
     message: MessageId
     text: str
     idempotency_key: str
     settings: GenerationSettings = GenerationSettings()
     instruction: str | None = None
-    on_busy: BusyPolicy = BusyPolicy.REJECT
+    on_busy: BusyPolicy | None = None
     sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RegenerateReply:
-    """Another answer to what `reply` answers. `settings` and `instruction`, where None: as it had them."""
+    """Another answer to what `reply` answers. `settings` and `instruction`, where None: as it had them. `on_busy` None: REJECT."""
 
     reply: MessageId
     idempotency_key: str
     settings: GenerationSettings = GenerationSettings()
     instruction: str | None = None
-    on_busy: BusyPolicy = BusyPolicy.REJECT
+    on_busy: BusyPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,4 @@
 import { createGraphiQLFetcher, formatResult } from "@graphiql/toolkit";
-import { following } from "./following.js";
 import { fillPlaceholders, NothingRemembered, rememberSend } from "./placeholders.js";
 
 const ENDPOINT = "/graphql";
@@ -25,7 +24,7 @@ async function sendFilled(send, request, options) {
     const variables = fillPlaceholders(request.variables, sessionStorage);
     const result = await send({ ...request, variables }, options);
     rememberSend(result, request, options?.documentAST, sessionStorage);
-    return following(result, request, options, send);
+    return result;
   } catch (error) {
     if (error instanceof NothingRemembered) return { errors: [{ message: error.message }] };
     throw error;
