@@ -39,8 +39,9 @@ test-web: $(VENV)/.dev ## Run the tests with browsers' clients, and in a browser
 chaos: $(VENV)/.dev ## Break everything that can break and account for every token; 20 minutes, QUICK=1 for two
 	$(PY) -m tests.chaos $(if $(QUICK),--quick)
 
-prove: $(VENV)/.dev ## Run every test, property and fault at full size; takes long
-	PROVE=1 $(PY) -m pytest -m "not web"
+prove: $(VENV)/.dev ## Run every property, attack, fuzz and fault at full size; about an hour
+	$(PY) -m pytest -n $(TESTERS) --dist load --maxschedchunk 1 -v -m prove
+	$(PY) -m tests.chaos
 
 check: $(VENV)/.dev ## Check format, style, types and the direction of imports
 	$(PY) -m ruff format --check .

@@ -45,7 +45,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`text_through_seq`: the last seq of the latest run's log that `text` and `status` include."""
+    """`text_through_seq`: the last seq of the latest run's log that `text` and `status` include.
+
+    `tokens`: of its text, as model servers have counted them, by whichever tokenizer takes the most; None: none has yet.
+    """
 
     id: MessageId
     conversation_id: ConversationId
@@ -64,6 +67,7 @@ class Message:
     generation_id: GenerationId | None = None
     model_key: ModelKey | None = None
     text_through_seq: int = 0
+    tokens: int | None = None
 
     @property
     def parent_id(self) -> MessageId | None:

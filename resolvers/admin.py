@@ -48,7 +48,7 @@ class UpsertModelInput:
     max_concurrency: int | None = strawberry.field(
         default=None, description="How many answers its server gives at once; null: as many as are asked for."
     )
-    retired: bool | None = strawberry.field(default=None, description="Takes no sends any more. Null: false.")
+    retired: bool = strawberry.field(default=False, description="Takes no sends any more.")
 
 
 def admin(info: Info) -> Admin | None:
@@ -99,7 +99,7 @@ async def upsert_model(info: Info, input: UpsertModelInput) -> Upserted:
         capabilities=frozenset(input.capabilities),
         input_price_per_million=input.input_price_per_million,
         output_price_per_million=input.output_price_per_million,
-        retired=bool(input.retired),
+        retired=input.retired,
         fallbacks=tuple(map(ModelKey, input.fallbacks or ())),
         max_concurrency=input.max_concurrency,
     )

@@ -17,7 +17,7 @@ class ForkConversationInput:
         description="Where the copy ends, or with SUBTREE begins. Any message, of an archived conversation too."
     )
     idempotency_key: str = strawberry.field(description=ONCE_KEY)
-    scope: ForkScope | None = strawberry.field(default=None, description="How much is copied. Null: PATH.")
+    scope: ForkScope = strawberry.field(default=ForkScope.PATH, description="How much is copied.")
     title: str | None = strawberry.field(default=None, description="1 to 200 UTF-16 code units. Null: the origin's.")
 
 
@@ -30,6 +30,6 @@ class Forked:
 async def fork_conversation(info: Info, input: ForkConversationInput) -> Forked:
     message = node.named_message(input.message, "input", "message")
     assert message is not None, "a message is named: the input requires it"
-    command = ForkConversation(message, input.idempotency_key, input.scope or ForkScope.PATH, input.title)
+    command = ForkConversation(message, input.idempotency_key, input.scope, input.title)
     made = await info.context.services.forks.fork(info.context.viewer, command)
     return Forked(made.conversation, made.replayed)

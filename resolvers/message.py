@@ -51,8 +51,8 @@ class SendMessageInput:
         default=None,
         description="For this reply only: 1 to 8,000 UTF-16 code units. It adds to all other instructions and overrides none.",
     )
-    on_busy: BusyPolicy | None = strawberry.field(
-        default=None, description="What if a run is writing the branch. Null: REJECT."
+    on_busy: BusyPolicy = strawberry.field(
+        default=BusyPolicy.REJECT, description="What if a run is writing the branch."
     )
     sent_at: datetime | None = strawberry.field(default=None, description="The client's clock.")
 
@@ -67,7 +67,7 @@ class PreviewSendInput:
     parent: strawberry.ID | None = strawberry.field(default=None, description="As of SendMessageInput.")
     settings: GenerationSettingsInput | None = strawberry.field(default=None, description="As of SendMessageInput.")
     instruction: str | None = strawberry.field(default=None, description="As of SendMessageInput.")
-    on_busy: BusyPolicy | None = strawberry.field(default=None, description="As of SendMessageInput.")
+    on_busy: BusyPolicy = strawberry.field(default=BusyPolicy.REJECT, description="As of SendMessageInput.")
 
 
 @strawberry.input(description="What the viewer says instead: a sibling of the message, with a reply of its own.")
@@ -82,8 +82,8 @@ class EditMessageInput:
         default=None,
         description="For this reply only: 1 to 8,000 UTF-16 code units, as in a send.",
     )
-    on_busy: BusyPolicy | None = strawberry.field(
-        default=None, description="What if a run is writing the path above the message. Null: REJECT."
+    on_busy: BusyPolicy = strawberry.field(
+        default=BusyPolicy.REJECT, description="What if a run is writing the path above the message."
     )
     sent_at: datetime | None = strawberry.field(default=None, description="The client's clock.")
 
@@ -101,9 +101,9 @@ class RegenerateReplyInput:
         default=None,
         description="For this reply only: 1 to 8,000 UTF-16 code units. Null: what the old reply was told.",
     )
-    on_busy: BusyPolicy | None = strawberry.field(
-        default=None,
-        description="What if a run is writing the path above the message that is answered. Null: REJECT. BRANCH is as REJECT here.",
+    on_busy: BusyPolicy = strawberry.field(
+        default=BusyPolicy.REJECT,
+        description="What if a run is writing the path above the message that is answered. BRANCH is as REJECT here.",
     )
 
 

@@ -46,9 +46,9 @@ async def of_all(root: strawberry.Parent[Admin], info: Info, range: Range, group
     return await info.context.services.ledger.usage_of_all(root.viewer, _range(range), group_by)
 
 
-async def of_message(root: strawberry.Parent[Message], info: Info) -> UsageTotals | None:
+async def of_message(root: strawberry.Parent[Message], info: Info) -> UsageTotals:
     if root.generation_id is None:
-        return None
+        return UsageTotals()
     return await info.context.loaders.message_usage.load(root.id) or UsageTotals()
 
 

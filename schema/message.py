@@ -89,6 +89,9 @@ class Message(Node):
     model = strawberry.field(
         resolver=resolve.model, graphql_type=Model | None, description="Of a reply, the model that answered."
     )
+    tokens: int | None = strawberry.field(
+        description="Of its text, as a model server has counted them; null until one has. By several tokenizers: the most."
+    )
     viewer_can = strawberry.field(
         resolver=resolve.viewer_can,
         graphql_type=list[MessageAction],
@@ -97,8 +100,8 @@ class Message(Node):
     )
     usage = strawberry.field(
         resolver=resolve_usage.of_message,
-        graphql_type=UsageTotalsRef | None,
-        description="Of a reply, what all its runs have taken that have ended; null for a user's message and for a fork's copy.",
+        graphql_type=UsageTotalsRef,
+        description="Of a reply, what all its runs have taken that have ended; nothing for a user's message and for a fork's copy.",
     )
     feedback = strawberry.field(
         resolver=resolve_feedback.feedback,

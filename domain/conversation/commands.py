@@ -101,10 +101,7 @@ class UpdateConversation:
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """`conversation` None starts one; `parent` None answers the active leaf; `expected_leaf` then guards a stale client.
-
-    `on_busy` None: REJECT.
-    """
+    """`conversation` None starts one; `parent` None answers the active leaf; `expected_leaf` then guards a stale client."""
 
     text: str
     idempotency_key: str
@@ -114,32 +111,32 @@ class SendMessage:
     expected_leaf: MessageId | None = None
     settings: GenerationSettings = GenerationSettings()
     instruction: str | None = None
-    on_busy: BusyPolicy | None = None
+    on_busy: BusyPolicy = BusyPolicy.REJECT
     sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EditMessage:
-    """`text` in place of what the user said, as a sibling of it. `on_busy` None: REJECT."""
+    """`text` in place of what the user said, as a sibling of it."""
 
     message: MessageId
     text: str
     idempotency_key: str
     settings: GenerationSettings = GenerationSettings()
     instruction: str | None = None
-    on_busy: BusyPolicy | None = None
+    on_busy: BusyPolicy = BusyPolicy.REJECT
     sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RegenerateReply:
-    """Another answer to what `reply` answers. `settings` and `instruction`, where None: as it had them. `on_busy` None: REJECT."""
+    """Another answer to what `reply` answers. `settings` and `instruction`, where None: as it had them."""
 
     reply: MessageId
     idempotency_key: str
     settings: GenerationSettings = GenerationSettings()
     instruction: str | None = None
-    on_busy: BusyPolicy | None = None
+    on_busy: BusyPolicy = BusyPolicy.REJECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Sends:
         Raises ConversationBusy, and Moved where the run that was in the way of a limit has been interrupted.
         """
         run = await self._writers.writing(viewer, plan.answers) if plan.answers else None
-        policy = plan.command.on_busy or BusyPolicy.REJECT
+        policy = plan.command.on_busy
         if run is not None and policy is BusyPolicy.REJECT:
             raise ConversationBusy(run) from refused
         if run is not None and policy is BusyPolicy.INTERRUPT and isinstance(refused, Crowded):

@@ -252,6 +252,7 @@ def _message(draft: Draft, place: Place, conversation: Conversation, *, child_co
         child_count=child_count,
         generation_id=draft.generation_id,
         model_key=draft.model_key,
+        tokens=None if draft.tokens is None else draft.tokens.tokens,
     )
 
 

@@ -37,7 +37,7 @@ COLUMNS = """
 m.id, m.conversation_id, m.branch_id, m.parent_id, m.depth, m.number, m.sibling_index, m.child_count, m.role,
 coalesce(run.live_status, m.status) AS status, m.text, m.reasoning, m.sent_at, m.received_at,
 coalesce(m.first_token_at, run.run_first_token_at) AS first_token_at, m.completed_at, m.idempotency_key,
-m.generation_id, coalesce(m.model_key, run.run_model_key) AS model_key, coalesce(run.run_last_seq, 0) AS through_seq,
+m.generation_id, m.tokens, coalesce(m.model_key, run.run_model_key) AS model_key, coalesce(run.run_last_seq, 0) AS through_seq,
 run.log
 """
 
@@ -71,6 +71,7 @@ def to_message(row: Record, owner: UserId) -> Message:
         generation_id=None if row["generation_id"] is None else GenerationId(row["generation_id"]),
         model_key=None if row["model_key"] is None else ModelKey(row["model_key"]),
         text_through_seq=row["through_seq"],
+        tokens=max(json.loads(row["tokens"]).values(), default=None) if row["tokens"] else None,
     )
 
 

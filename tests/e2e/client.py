@@ -146,16 +146,18 @@ class Client:
         """Raises Cut."""
         body = {"query": EVENTS, "variables": {"generation": generation, "after": after}}
         stream = self._http.stream("POST", "/graphql", json=body, headers={"Accept": "text/event-stream"})
+        last = "nothing"
         try:
             async with stream as response:
                 async for line in response.aiter_lines():
+                    last = line or last
                     if line == "event: complete":
                         return
                     if line.startswith("data: "):
                         yield _event(json.loads(line.removeprefix("data: ")))
         except httpx.TransportError as error:
             raise Cut from error
-        raise Cut
+        raise Cut(f"{response.status_code}, at last: {last}")
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator["Socket"]:

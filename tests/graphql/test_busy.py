@@ -49,7 +49,7 @@ async def enqueued(ada: FrontEnd, busy: dict[str, Any], text: str = "And?", **in
 
 
 async def test_to_reject_is_the_default_and_can_be_said(ada: FrontEnd, busy: dict[str, Any], gus: Gus) -> None:
-    for policy in ({}, {"onBusy": None}, {"onBusy": "REJECT"}):
+    for policy in ({}, {"onBusy": "REJECT"}):
         refused = await unchanged(gus, ada.send("And?", **here(busy), **policy))
         assert refused["__typename"] == "ConversationBusy"
         assert refused["activeGeneration"]["id"] == busy["generation"]["id"]

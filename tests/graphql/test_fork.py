@@ -138,7 +138,7 @@ async def test_archived_conversations_are_forked_into_active_ones(ada: FrontEnd,
 
 async def test_the_same_key_forks_once(ada: FrontEnd, gus: Gus, origin: list[dict[str, Any]]) -> None:
     message = origin[1]["reply"]["id"]
-    twins = await asyncio.gather(*(ada.fork(message, idempotencyKey="k", scope=None) for _ in range(10)))
+    twins = await asyncio.gather(*(ada.fork(message, idempotencyKey="k") for _ in range(10)))
     assert sorted(twin["replayed"] for twin in twins) == [False] + [True] * 9
     assert len({twin["conversation"]["id"] for twin in twins}) == 1
     again = await unchanged(gus, ada.fork(message, idempotencyKey="k", scope="PATH"))

@@ -186,6 +186,25 @@ async def test_a_server_that_counts_is_asked_for_what_is_new_alone(ada: FrontEnd
         assert context["estimatedInputTokens"] == context["providerInputTokens"]
 
 
+async def test_messages_tell_their_tokens_as_far_as_servers_have_counted_them(ada: FrontEnd) -> None:
+    told = "userMessage {tokens} reply {id tokens} generation {id}"
+    of_both = (
+        f"mutation($input: SendMessageInput!) {{sendMessage(input: $input) {{... on SendMessageSuccess {{{told}}}}}}}"
+    )
+    given = {"text": "One two three", "idempotencyKey": "k", "settings": {"model": "counted"}}
+    sent = (await ada.ask(of_both, input=given))["sendMessage"]
+    assert (sent["userMessage"], sent["reply"]["tokens"]) == ({"tokens": 3}, None)
+    await ada.followed(sent["generation"]["id"])
+    asked = "query($id: ID!) {message(id: $id) {tokens parent {tokens} usage {outputTokens}}}"
+    reply = (await ada.ask(asked, id=sent["reply"]["id"]))["message"]
+    assert (reply["parent"], reply["tokens"]) == ({"tokens": 3}, reply["usage"]["outputTokens"])
+
+    uncounted = await ada.said("One two three")
+    asked = "query($id: ID!) {message(id: $id) {tokens usage {requests outputTokens cost}}}"
+    nothing = {"requests": 0, "outputTokens": 0, "cost": "0"}
+    assert (await ada.ask(asked, id=uncounted["userMessage"]["id"]))["message"] == {"tokens": None, "usage": nothing}
+
+
 async def test_whatever_a_counting_server_does_an_answer_is_not_held_up(
     ada: FrontEnd, model_server: ModelServer
 ) -> None:

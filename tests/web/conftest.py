@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.scripted import scripted_models
 from tests.e2e.served import Served, serving
+from tests.web.graphiql_page import GraphiQLPage
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -72,3 +73,13 @@ def page(chromium: Browser) -> Iterator[Page]:
 def screenshots() -> Path | None:
     folder = os.environ.get("GUS_SCREENSHOTS")
     return None if folder is None else Path(folder)
+
+
+@pytest.fixture
+def graphiql(page: Page, gus_url: str, screenshots: Path | None) -> Iterator[GraphiQLPage]:
+    """Whatever a test does: nothing is fetched from elsewhere, the policy is kept, and nothing fails unseen."""
+    graphiql = GraphiQLPage(page, gus_url.rstrip("/"), screenshots)
+    graphiql.open()
+    yield graphiql
+    assert graphiql.foreign_requests == []
+    assert graphiql.complaints == []

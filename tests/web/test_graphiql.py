@@ -1,113 +1,21 @@
+"""GraphiQL in a browser: offline, under its policy, and telling its story tab by tab."""
+
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import groupby, pairwise
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Route, WebSocket, expect
+
+from tests.web.graphiql_page import GraphiQLPage
 
 pytestmark = pytest.mark.web
 
-RESPONSE = ".graphiql-response"
 WATCH_THE_RESPONSE = """() => {
     const pane = document.querySelector(".graphiql-response");
     window.seen = [];
     new MutationObserver(() => window.seen.push(pane.innerText))
         .observe(pane, {subtree: true, childList: true, characterData: true});
 }"""
-
-
-def model_of(editor: str) -> str:
-    """Monaco's, which holds all of the text that an editor shows a part of."""
-    return f"__MONACO.editor.getModels().find((model) => model.uri.path.endsWith('{editor}.json'))"
-
-
-@dataclass
-class GraphiQLPage:
-    page: Page
-    origin: str
-    screenshots: Path | None
-    foreign_requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self) -> None:
-        self.page.context.route("**/*", self._only_own_origin)
-        self.page.on("websocket", self._note_socket)
-        self.page.on("console", self._note_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(f"{self.origin}/graphql")
-        self.wait_until_ready()
-
-    def wait_until_ready(self) -> None:
-        expect(self.page.locator(".graphiql-query-editor .view-line").first).to_be_visible(timeout=30_000)
-        # Introspection has ended when the button to repeat it is at rest.
-        expect(self.page.locator(".graphiql-spinner, .graphiql-un-styled[disabled]")).to_have_count(0)
-
-    def tab(self, number: int) -> None:
-        self.page.get_by_role("tab").nth(number - 1).click()
-        # GraphiQL parses the editor's new content 100 ms after its last change, and runs what it parsed.
-        self.page.wait_for_timeout(500)
-
-    def run(self) -> None:
-        # What the tab has shown before must not be taken for what comes.
-        self.page.evaluate(f"{model_of('response')}.setValue('')")
-        self.page.get_by_role("button", name=re.compile("^Execute query")).click()
-
-    def expect_response(self, pattern: str, *, timeout_ms: int = 30_000) -> None:
-        # Monaco writes spaces as no-break spaces.
-        expect(self.page.locator(RESPONSE)).to_contain_text(re.compile(pattern), timeout=timeout_ms)
-
-    def response(self) -> str:
-        """All of it, also what has to be scrolled to, on one line."""
-        text: str = self.page.evaluate(f"{model_of('response')}.getValue()")
-        return " ".join(text.split())
-
-    def change_variables(self, old: str, new: str) -> None:
-        variables = model_of("variables")
-        self.page.evaluate(f"{variables}.setValue({variables}.getValue().replace({old!r}, {new!r}))")
-        self.page.wait_for_timeout(500)
-
-    def see_the_end(self) -> str:
-        """Of what was sent last, in tab 2: its last event."""
-        self.tab(2)
-        self.run()
-        self.expect_response("GenerationFinished", timeout_ms=120_000)
-        return self.response()
-
-    def stored(self) -> str:
-        stored: str = self.page.evaluate("JSON.stringify(localStorage)")
-        return stored
-
-    def shoot(self, name: str) -> None:
-        if self.screenshots is not None:
-            self.page.screenshot(path=self.screenshots / f"graphiql-{name}.png")
-
-    def _only_own_origin(self, route: Route) -> None:
-        if route.request.url.startswith((f"{self.origin}/", "data:", "blob:")):
-            route.continue_()
-        else:
-            self.foreign_requests.append(route.request.url)
-            route.abort()
-
-    def _note_socket(self, socket: WebSocket) -> None:
-        if not socket.url.startswith(f"{self.origin}/".replace("http", "ws", 1)):
-            self.foreign_requests.append(socket.url)
-
-    def _note_console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
-
-
-@pytest.fixture
-def graphiql(page: Page, gus_url: str, screenshots: Path | None) -> Iterator[GraphiQLPage]:
-    """Whatever a test does: nothing is fetched from elsewhere, the policy is kept, and nothing fails unseen."""
-    graphiql = GraphiQLPage(page, gus_url.rstrip("/"), screenshots)
-    graphiql.open()
-    yield graphiql
-    assert graphiql.foreign_requests == []
-    assert graphiql.complaints == []
 
 
 def text_so_far(response: str) -> str | None:
@@ -118,13 +26,36 @@ def text_so_far(response: str) -> str | None:
 
 def test_graphiql_opens_offline_with_its_tabs(graphiql: GraphiQLPage) -> None:
     tabs = graphiql.page.get_by_role("tab").all_inner_texts()
-    graphiql.shoot("light")
-    graphiql.page.emulate_media(color_scheme="dark")
-    graphiql.page.wait_for_timeout(300)
-    graphiql.shoot("dark")
     assert tabs == [
         *("Send", "Stream", "Branch", "Tree", "Edit", "Compare", "Json", "WhatWasSent", "Preview", "ModelsAndMe"),
     ]
+
+
+def test_one_click_on_the_first_visit_shows_an_answer_grow(graphiql: GraphiQLPage) -> None:
+    texts = next((texts for texts in (shown_by_one_click(graphiql) for _ in range(6)) if len(texts) >= 3), [])
+    assert len(texts) >= 3
+    assert all(len(longer) > len(shorter) for shorter, longer in pairwise(texts)), texts
+
+
+def shown_by_one_click(graphiql: GraphiQLPage) -> list[str]:
+    """Each text that the pane showed of one reply, until its end."""
+    graphiql.page.evaluate(WATCH_THE_RESPONSE)
+    graphiql.run()
+    wait_until_seen(graphiql, "textSoFar")
+    graphiql.shoot("first-visit")
+    seen = wait_until_seen(graphiql, "GenerationFinished")
+    graphiql.shoot("first-visit-finished")
+    return [text for text, _ in groupby(shown for shown in map(text_so_far, seen) if shown)]
+
+
+def test_what_goes_on_by_itself_ends_when_it_is_stopped(graphiql: GraphiQLPage) -> None:
+    graphiql.run()
+    graphiql.expect_response("textSoFar")
+    graphiql.page.get_by_role("button", name=re.compile("^Stop query")).click()
+    shown = graphiql.response()
+    graphiql.page.wait_for_timeout(1_000)
+    assert graphiql.response() == shown
+    assert "GenerationFinished" not in shown
 
 
 def test_a_reply_grows_in_the_result_pane(graphiql: GraphiQLPage) -> None:

@@ -60,6 +60,7 @@ async def test_a_quiet_stream_sends_empty_parts() -> None:
             text += chunk
             if text.count(part("{}")) == 2:
                 break
+    assert text.count(part("{}")) == 2
 
 
 @pytest.mark.parametrize("query", ["{hello}", "mutation {touch}"])

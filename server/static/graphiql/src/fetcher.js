@@ -1,4 +1,5 @@
 import { createGraphiQLFetcher, formatResult } from "@graphiql/toolkit";
+import { following } from "./following.js";
 import { fillPlaceholders, NothingRemembered, rememberSend } from "./placeholders.js";
 
 const ENDPOINT = "/graphql";
@@ -24,7 +25,7 @@ async function sendFilled(send, request, options) {
     const variables = fillPlaceholders(request.variables, sessionStorage);
     const result = await send({ ...request, variables }, options);
     rememberSend(result, request, options?.documentAST, sessionStorage);
-    return result;
+    return following(result, request, options, send);
   } catch (error) {
     if (error instanceof NothingRemembered) return { errors: [{ message: error.message }] };
     throw error;

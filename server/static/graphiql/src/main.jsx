@@ -1,15 +1,14 @@
 import "graphiql/setup-workers/vite";
 import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
-import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
-import { useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import "graphiql/style.css";
 import "@graphiql/plugin-explorer/style.css";
 import "./style.css";
 import { readConfig } from "./config.js";
 import { createFetcher } from "./fetcher.js";
+import { EDITOR_THEME, Look } from "./look.jsx";
 import { ownStorage } from "./storage.js";
 import { defaultTabs, openingTab } from "./tabs.js";
 
@@ -30,29 +29,18 @@ function page(config) {
       initialVariables={opening.variables ?? ""}
       initialHeaders={headers ?? ""}
       defaultHeaders={headers ?? ""}
+      editorTheme={EDITOR_THEME}
+      schemaDescription
       defaultEditorToolsVisibility="variables"
       // A credential does not belong into localStorage; and so each load begins with the key of this server.
       shouldPersistHeaders={false}
     >
       <GraphiQL.Logo>
         gus
-        <SystemTheme />
+        <Look />
       </GraphiQL.Logo>
     </GraphiQL>
   );
-}
-
-// When the system turns dark or light, the page follows by itself but the editors' colours do not.
-function SystemTheme() {
-  const theme = useGraphiQL((state) => state.theme);
-  const { setTheme } = useGraphiQLActions();
-  useEffect(() => {
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    const follow = () => setTheme(theme);
-    dark.addEventListener("change", follow);
-    return () => dark.removeEventListener("change", follow);
-  }, [theme, setTheme]);
-  return null;
 }
 
 createRoot(document.getElementById("graphiql")).render(page(readConfig(document)));

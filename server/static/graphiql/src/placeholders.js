@@ -40,22 +40,24 @@ function freshUuid() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/** What of a result has started a run, if anything has. */
+export const startedIn = (result) => Object.values(result?.data ?? {}).find((success) => success?.generation?.id);
+
 export function rememberSend(result, request, documentAST, storage) {
   if (!documentAST || getOperationAST(documentAST, request.operationName)?.operation !== "mutation") return;
-  for (const success of Object.values(result?.data ?? {})) {
-    if (!success?.generation?.id) continue;
-    const ids = {
-      conversation: success.conversation?.id,
-      userMessage: success.userMessage?.id,
-      reply: success.reply?.id,
-      generation: success.generation.id,
-    };
-    const before = recall("last", storage);
-    if (before?.generation === ids.generation) continue;
-    remember("previous", before?.conversation === ids.conversation ? before : null, storage);
-    remember("last", ids, storage);
-    if (recall("first", storage)?.conversation !== ids.conversation) remember("first", ids, storage);
-  }
+  const success = startedIn(result);
+  if (!success) return;
+  const ids = {
+    conversation: success.conversation?.id,
+    userMessage: success.userMessage?.id,
+    reply: success.reply?.id,
+    generation: success.generation.id,
+  };
+  const before = recall("last", storage);
+  if (before?.generation === ids.generation) return;
+  remember("previous", before?.conversation === ids.conversation ? before : null, storage);
+  remember("last", ids, storage);
+  if (recall("first", storage)?.conversation !== ids.conversation) remember("first", ids, storage);
 }
 
 const recall = (which, storage) => JSON.parse(storage.getItem(`gus:${which}Send`));
