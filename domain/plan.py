@@ -15,13 +15,17 @@ PEOPLE = frozenset({Role.USER, Role.PREMIUM, Role.ADMIN, Role.SERVICE})
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`models` None: every one. `roles` may have it, those in `default_for` have it unless they were given another."""
+    """`models` None: every one. `address_limits`: for all guests of one address together, beside each guest's own.
+
+    `roles` may have it, those in `default_for` have it unless they were given another.
+    """
 
     key: PlanKey
     name: str
     models: frozenset[ModelKey] | None = None
     features: tuple[str, ...] = ()
     limits: tuple[PlanLimit, ...] = ()
+    address_limits: tuple[PlanLimit, ...] = ()
     roles: frozenset[Role] = PEOPLE
     default_for: frozenset[Role] = frozenset()
 
@@ -69,6 +73,10 @@ def usual_plans() -> tuple[Plan, ...]:
             limits=(
                 PlanLimit(QuotaMetric.MESSAGES, QuotaWindow.DAY, Decimal(40), Decimal(50)),
                 PlanLimit(QuotaMetric.CONCURRENT_GENERATIONS, QuotaWindow.INSTANT, None, Decimal(2)),
+            ),
+            address_limits=(
+                PlanLimit(QuotaMetric.MESSAGES, QuotaWindow.DAY, None, Decimal(200)),
+                PlanLimit(QuotaMetric.CONCURRENT_GENERATIONS, QuotaWindow.INSTANT, None, Decimal(10)),
             ),
             roles=frozenset({Role.GUEST}),
             default_for=frozenset({Role.GUEST}),

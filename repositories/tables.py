@@ -267,8 +267,8 @@ class FeedbackRow(Model):
 # A QUEUED one has neither node nor lease. `line`: where it had its turn; until it ends it holds one of that line's slots.
 # `handed_over`: another process is to go on with its reply, until one does, or its user does something about it.
 # `compacted_through`: entries of its log up to it are gone. `context`: what its model was given.
-# It is its own reservation: what is `reserved` was counted in the windows of `reserved_at` of its payer and its API key,
-# and is held until it ends. `prices`: of those who may answer, as they were then.
+# It is its own reservation: what is `reserved` was counted in the windows of `reserved_at` of its payer, its API key and
+# the address of a guest, and is held until it ends. `prices`: of those who may answer, as they were then.
 class GenerationRow(Model):
     id = fields.UUIDField(primary_key=True)
     conversation_id = fields.UUIDField()
@@ -320,6 +320,7 @@ class GenerationRow(Model):
     reserved_tokens = fields.BigIntField(db_default=0)
     reserved_nano = fields.BigIntField(null=True)
     prices = fields.JSONField[list[object]](null=True)
+    address_id = fields.UUIDField(null=True)
 
     class Meta:
         table = "generations"
@@ -395,7 +396,7 @@ class ContextSummaryRow(Model):
         indexes = (Index(fields=("conversation_id", "depth"), name="context_summaries_of"),)
 
 
-# What a payer (a user, or the address of guests) or an API key has taken in one window of time, and what runs that have not
+# What a payer, an API key or the address of guests has taken in one window of time, and what runs that have not
 # ended hold of it. Really keyed by (subject_id, span, starts_at), in which order they are locked. INSTANT never turns: it
 # has what is running, and all that ever was.
 class QuotaWindowRow(Model):
@@ -449,6 +450,7 @@ class LedgerEntryRow(Model):
     failed = fields.BooleanField()
     latency_ms = fields.IntField()
     sent_at = fields.DatetimeField(null=True)
+    address_id = fields.UUIDField(null=True)
 
     class Meta:
         table = "ledger_entries"

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from domain.model import ModelKey
 from domain.plan import MOST_PLANS, PEOPLE, Plan, usual_plans
@@ -61,6 +61,16 @@ class _LimitTable(Table):
         return PlanLimit(QuotaMetric(self.metric), QuotaWindow(self.window), self.soft, self.hard)
 
 
+def _each_once(limits: tuple[_LimitTable, ...]) -> tuple[_LimitTable, ...]:
+    twice = Counter((limit.metric, limit.window) for limit in limits)
+    if doubled := [f"{metric} per {window}" for (metric, window), times in twice.items() if times > 1]:
+        raise ValueError(f"there is more than one limit of {', '.join(doubled)}")
+    return limits
+
+
+_Limits = Annotated[tuple[_LimitTable, ...], Field(strict=False, max_length=50), AfterValidator(_each_once)]
+
+
 class _PlanTable(Table):
     key: Key
     name: Name
@@ -68,7 +78,8 @@ class _PlanTable(Table):
     features: Annotated[tuple[Key, ...], Field(strict=False, max_length=50)] = ()
     roles: Annotated[tuple[RoleName, ...], Field(strict=False)] = tuple(sorted(role.value for role in PEOPLE))
     default_for: Annotated[tuple[RoleName, ...], Field(strict=False)] = ()
-    limits: Annotated[tuple[_LimitTable, ...], Field(strict=False, max_length=50)] = ()
+    limits: _Limits = ()
+    address_limits: _Limits = ()
 
     @model_validator(mode="after")
     def _agrees(self) -> "_PlanTable":
@@ -76,9 +87,8 @@ class _PlanTable(Table):
             raise ValueError('models: "*" stands for all and alone')
         if beyond := [role for role in self.default_for if role not in self.roles]:
             raise ValueError(f"default_for: {', '.join(beyond)} is not among roles")
-        twice = Counter((limit.metric, limit.window) for limit in self.limits)
-        if doubled := [f"{metric} per {window}" for (metric, window), times in twice.items() if times > 1]:
-            raise ValueError(f"limits: {', '.join(doubled)} is there twice")
+        if self.address_limits and Role.GUEST.value not in self.roles:
+            raise ValueError("address_limits: only guests have an address, and GUEST is not among roles")
         return self
 
 
@@ -103,6 +113,7 @@ def _to_plan(table: _PlanTable) -> Plan:
         models=None if EVERY in table.models else frozenset(map(ModelKey, table.models)),
         features=table.features,
         limits=tuple(limit.limit for limit in table.limits),
+        address_limits=tuple(limit.limit for limit in table.address_limits),
         roles=frozenset(map(Role, table.roles)),
         default_for=frozenset(map(Role, table.default_for)),
     )

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from domain.errors import QuotaExceeded
 from domain.quota.claim import Claim
-from domain.quota.counter import Counted, Counter, Payer, Quota, in_force, quotas_of
-from domain.quota.limit import PlanLimit, QuotaMetric
+from domain.quota.counter import Counted, Counter, Payer, Quota, Template, in_force, quotas_of
+from domain.quota.limit import QuotaMetric
 from domain.user import User, UserStore, Viewer
 from domain.world import ApiKeyId, GenerationId, PlanKey, UserId
 
@@ -22,16 +22,6 @@ class Crowded(Exception):
     def __init__(self, active: int, limit: int) -> None:
         super().__init__()
         self.active, self.limit = active, limit
-
-
-class Template(Protocol):
-    """A plan, as far as limits go."""
-
-    @property
-    def key(self) -> PlanKey: ...
-
-    @property
-    def limits(self) -> Sequence[PlanLimit]: ...
 
 
 class Templates(Protocol):
@@ -125,7 +115,7 @@ class Admission:
         return Payer(user, key_id, self._templates.of(user).key)
 
     def _quotas(self, payer: Payer, counted: Counted) -> list[Quota]:
-        limits = in_force(payer, self._templates.of(payer.user).limits, counted.overrides)
+        limits = in_force(payer, self._templates.of(payer.user), counted.overrides)
         return list(quotas_of(limits, counted.counters))
 
 

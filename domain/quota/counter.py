@@ -1,11 +1,11 @@
-"""What was counted in a window, for a user or an API key, and the limits that it is held against."""
+"""What was counted in a window, for a user, an API key or an address, and the limits that it is held against."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import NewType, assert_never
+from typing import NewType, Protocol, assert_never
 from uuid import UUID
 
 from domain.quota.limit import PlanLimit, QuotaMetric, QuotaScope, QuotaWindow
@@ -28,14 +28,19 @@ class Payer:
 
     @property
     def subject(self) -> UUID:
-        """Whose counters they are: guests of one address share one budget, however many sessions they start there."""
+        """Whose own counters they are."""
+        return self.user.id
+
+    @property
+    def address(self) -> UUID | None:
+        """Of a guest: where he came from. All who came from there share its counters, however many sessions they start."""
         digest = self.user.address_digest
-        return UUID(bytes=digest[:16]) if digest and self.user.role is Role.GUEST else self.user.id
+        return UUID(bytes=digest[:16]) if digest and self.user.role is Role.GUEST else None
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One window of one subject: a user or an API key. `told`: the soft limits whose passing was told in this window."""
+    """One window of one subject: a user, an API key or an address. `told`: the soft limits whose passing was told in this window."""
 
     subject: UUID
     window: QuotaWindow
@@ -183,9 +188,34 @@ def mark_of(scope: QuotaScope, metric: QuotaMetric) -> str:
     return f"{scope.value}.{metric.value}"
 
 
-def in_force(payer: Payer, template: Iterable[PlanLimit], overrides: Sequence[Override]) -> list[LimitInForce]:
+class Template(Protocol):
+    """A plan, as far as limits go. `address_limits`: what all guests of one address may take together."""
+
+    @property
+    def key(self) -> PlanKey: ...
+
+    @property
+    def limits(self) -> Sequence[PlanLimit]: ...
+
+    @property
+    def address_limits(self) -> Sequence[PlanLimit]: ...
+
+
+def in_force(payer: Payer, template: Template, overrides: Sequence[Override]) -> list[LimitInForce]:
     """What was set for the user goes before what was set for the plan, and that before the plan's template. What was set
-    for the API key holds beside all of them."""
+    for the API key holds beside all of them, and so does what a guest's address has.
+
+    Scope, metric and window tell the limits of a viewer apart: a guest's own are the USER's, and PLAN is what he shares."""
+    found = list(_own(payer, template.limits, overrides))
+    if payer.key_id is not None:
+        of_key = (override for override in overrides if override.scope is QuotaScope.API_KEY)
+        found += [LimitInForce(QuotaScope.API_KEY, payer.key_id, override.limit) for override in of_key]
+    if payer.address is not None:
+        found += [LimitInForce(QuotaScope.PLAN, payer.address, limit) for limit in template.address_limits]
+    return [each for each in found if (each.limit.soft, each.limit.hard) != (None, None)]
+
+
+def _own(payer: Payer, template: Iterable[PlanLimit], overrides: Sequence[Override]) -> Iterator[LimitInForce]:
     theirs: dict[tuple[QuotaMetric, QuotaWindow], tuple[QuotaScope, PlanLimit]] = {}
     for limit in template:
         theirs[limit.metric, limit.window] = QuotaScope.PLAN, limit
@@ -193,11 +223,8 @@ def in_force(payer: Payer, template: Iterable[PlanLimit], overrides: Sequence[Ov
         for override in overrides:
             if override.scope is scope:
                 theirs[override.limit.metric, override.limit.window] = scope, override.limit
-    found = [LimitInForce(scope, payer.subject, limit) for scope, limit in theirs.values()]
-    if payer.key_id is not None:
-        of_key = (override for override in overrides if override.scope is QuotaScope.API_KEY)
-        found += [LimitInForce(QuotaScope.API_KEY, payer.key_id, override.limit) for override in of_key]
-    return [each for each in found if (each.limit.soft, each.limit.hard) != (None, None)]
+    for scope, limit in theirs.values():
+        yield LimitInForce(scope if payer.address is None else QuotaScope.USER, payer.subject, limit)
 
 
 def quotas_of(limits: Iterable[LimitInForce], counters: Iterable[Counter]) -> Iterator[Quota]:

@@ -65,9 +65,9 @@ _BEGIN = f"""
   INSERT INTO generations (id, conversation_id, owner_id, reply_id, trigger, status, model_key, requested_model_key,
     settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, waits_for, last_seq, node, lease_until,
     instruction, context, notices, payer_id, api_key_id, reserved_at, reserved_messages, reserved_tokens, reserved_nano,
-    prices)
+    prices, address_id)
   SELECT $4, id, owner_id, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, now() + $18::interval,
-    $20, $21, $22, $24, $25, CASE WHEN $24::uuid IS NOT NULL THEN now() END, $26, $27, $28, $29
+    $20, $21, $22, $24, $25, CASE WHEN $24::uuid IS NOT NULL THEN now() END, $26, $27, $28, $29, $30
   FROM conversation WHERE $4::uuid IS NOT NULL
 ), started AS (
   INSERT INTO generation_events (generation_id, seq, at, kind, detail)
@@ -94,43 +94,43 @@ _BEGIN = f"""
 # `place` is where the first draft goes. A parent without children was the tip of its branch, which then goes on.
 _GROW = f"""
 WITH conversation AS (
-  UPDATE conversations SET message_count = message_count + cardinality($32::uuid[]),
-    root_count = root_count + ($30::uuid IS NULL)::int,
-    event_seq = event_seq + cardinality($32) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
+  UPDATE conversations SET message_count = message_count + cardinality($33::uuid[]),
+    root_count = root_count + ($31::uuid IS NULL)::int,
+    event_seq = event_seq + cardinality($33) + ($4::uuid IS NOT NULL)::int, {_SHOWN}
   WHERE id = $1 RETURNING *
 ), parent AS (
-  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $30
+  UPDATE messages SET child_count = child_count + 1 WHERE conversation_id = $1 AND id = $31
   RETURNING branch_id, depth, child_count
 ), place AS (
-  SELECT $31::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
+  SELECT $32::uuid AS branch_id, branch_id AS parent_branch_id, depth AS fork_depth, depth + 1 AS depth,
     child_count AS sibling_index
   FROM parent WHERE child_count > 1
   UNION ALL
   SELECT branch_id, NULL, NULL, depth + 1, 1 FROM parent WHERE child_count = 1
   UNION ALL
-  SELECT $31, NULL, NULL, 0, root_count FROM conversation WHERE $30 IS NULL
+  SELECT $32, NULL, NULL, 0, root_count FROM conversation WHERE $31 IS NULL
 ), opened AS (
   INSERT INTO branches (id, conversation_id, parent_branch_id, fork_depth, tip_number, active_seq)
   SELECT place.branch_id, c.id, place.parent_branch_id, place.fork_depth, c.message_count, c.activations
-  FROM place, conversation c WHERE place.branch_id = $31
+  FROM place, conversation c WHERE place.branch_id = $32
 ), extended AS (
   UPDATE branches b SET tip_number = c.message_count, active_seq = c.activations
-  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $31
+  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $32
 ), draft AS (
-  SELECT * FROM unnest($32, $33::text[], $34::text[], $35::text[], $36::timestamptz[], $37::timestamptz[],
-    $38::text[], $39::uuid[], $40::text[], $41::jsonb[]) WITH ORDINALITY
+  SELECT * FROM unnest($33, $34::text[], $35::text[], $36::text[], $37::timestamptz[], $38::timestamptz[],
+    $39::text[], $40::uuid[], $41::text[], $42::jsonb[]) WITH ORDINALITY
     AS d (id, role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens, n)
 ), added AS (
   INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,
     role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens)
-  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $30), place.depth + d.n - 1,
-    c.message_count - cardinality($32) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
-    (d.n < cardinality($32))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
+  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $31), place.depth + d.n - 1,
+    c.message_count - cardinality($33) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
+    (d.n < cardinality($33))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
     d.generation_id, d.model_key, d.tokens
   FROM conversation c, place, draft d
 ), told_of_messages AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, owner_id)
-  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($32) + d.n, statement_timestamp(),
+  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($33) + d.n, statement_timestamp(),
     {EventKind.MESSAGE_ADDED:d}, d.id, c.owner_id
   FROM conversation c, draft d
 )
@@ -142,7 +142,7 @@ _REOPEN = f"""
 WITH conversation AS (
   UPDATE conversations SET event_seq = event_seq + 1, {_SHOWN} WHERE id = $1 RETURNING *
 ), reply AS (
-  UPDATE messages SET generation_id = $4, status = $30, completed_at = NULL WHERE conversation_id = $1 AND id = $2
+  UPDATE messages SET generation_id = $4, status = $31, completed_at = NULL WHERE conversation_id = $1 AND id = $2
   RETURNING branch_id
 ), marked AS (
   UPDATE branches b SET active_seq = c.activations FROM reply, conversation c WHERE b.id = reply.branch_id
@@ -302,9 +302,10 @@ def _run(run: NewRun) -> tuple[object, ...]:
 def _held(run: NewRun) -> tuple[object, ...]:
     """What was counted for it in this transaction."""
     if run.admitted is None:
-        return None, None, 0, 0, None, None
+        return None, None, 0, 0, None, None, None
     payer, claim = run.admitted.payer, run.admitted.claim
-    return payer.subject, payer.key_id, claim.messages, claim.tokens, nano(claim.cost), prices_json(claim.prices)
+    reserved = claim.messages, claim.tokens, nano(claim.cost), prices_json(claim.prices)
+    return payer.subject, payer.key_id, *reserved, payer.address
 
 
-_NO_RUN = (None,) * 26
+_NO_RUN = (None,) * 27

@@ -120,6 +120,7 @@ class SqlWriting:
             nano(claim.cost),
             str(payer.user.id),
             payer.plan,
+            payer.address,
         )
         if row["counters"] is None:
             raise KeyTaken

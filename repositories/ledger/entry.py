@@ -5,8 +5,8 @@ Two entries, of the user and of the model, whose amounts are nothing together. A
 
 _INTO = """
 entered AS (
-  INSERT INTO ledger_entries (account, amount_nano, transaction_id, at, owner_id, payer_id, api_key_id, conversation_id,
-    message_id, model_key, purpose, input_tokens, output_tokens, failed, latency_ms, sent_at)
+  INSERT INTO ledger_entries (account, amount_nano, transaction_id, at, owner_id, payer_id, api_key_id, address_id,
+    conversation_id, message_id, model_key, purpose, input_tokens, output_tokens, failed, latency_ms, sent_at)
   SELECT side.account, side.sign * coalesce(e.cost_nano, 0), {facts}
   FROM ended e CROSS JOIN LATERAL (VALUES ('user:' || e.owner_id, 1), ('model:' || e.model_key, -1)) AS side (account, sign)
 )
@@ -14,14 +14,14 @@ entered AS (
 
 # Of `ended`, which is a row of generations.
 RUN_ENTERED = _INTO.format(
-    facts="""e.id, e.ended_at, e.owner_id, e.payer_id, e.api_key_id, e.conversation_id, e.reply_id, e.model_key,
-    'REPLY', coalesce(e.input_tokens, 0), coalesce(e.output_tokens, 0), e.error_code IS NOT NULL,
+    facts="""e.id, e.ended_at, e.owner_id, e.payer_id, e.api_key_id, e.address_id, e.conversation_id,
+    e.reply_id, e.model_key, 'REPLY', coalesce(e.input_tokens, 0), coalesce(e.output_tokens, 0), e.error_code IS NOT NULL,
     least(round(extract(epoch FROM e.ended_at - e.queued_at) * 1000), 2147483647)::int, e.reserved_at"""
 )
 
 # Of `ended`, which is a row of model_calls. Nobody has answered: it failed.
 CALL_ENTERED = _INTO.format(
-    facts="""e.id, e.ended_at, e.owner_id, NULL, NULL, e.conversation_id, NULL, e.model_key,
+    facts="""e.id, e.ended_at, e.owner_id, NULL, NULL, NULL, e.conversation_id, NULL, e.model_key,
     e.purpose, coalesce(e.input_tokens, 0), coalesce(e.output_tokens, 0), e.usage_source IS NULL,
     least(round(extract(epoch FROM e.ended_at - e.started_at) * 1000), 2147483647)::int, NULL"""
 )

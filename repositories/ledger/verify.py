@@ -42,7 +42,9 @@ FROM quota_windows q CROSS JOIN LATERAL (
     ELSE date_trunc(lower(q.span), q.starts_at + ('1.5 ' || q.span)::interval, 'UTC') END AS at
 ) until
 WHERE (q.starts_at >= $1 AND q.starts_at < $2)
-  OR (q.span = 'INSTANT' AND q.subject_id IN (SELECT payer_id FROM entries UNION SELECT api_key_id FROM entries))
+  OR (q.span = 'INSTANT' AND q.subject_id IN (
+    SELECT payer_id FROM entries UNION SELECT api_key_id FROM entries UNION SELECT address_id FROM entries
+  ))
 """
 
 _TAKEN = """
@@ -55,10 +57,13 @@ FROM windows w CROSS JOIN LATERAL (
     UNION ALL
     SELECT amount_nano, input_tokens, output_tokens FROM ledger_entries
     WHERE api_key_id = w.subject_id AND sent_at >= w.starts_at AND sent_at < w.ends_at AND account = 'user:' || owner_id
+    UNION ALL
+    SELECT amount_nano, input_tokens, output_tokens FROM ledger_entries
+    WHERE address_id = w.subject_id AND sent_at >= w.starts_at AND sent_at < w.ends_at AND account = 'user:' || owner_id
   ) each
 ) e CROSS JOIN LATERAL (
   SELECT sum(reserved_nano) AS cost, sum(reserved_tokens) AS tokens, count(*) AS runs FROM generations
-  WHERE ended_at IS NULL AND w.subject_id IN (payer_id, api_key_id)
+  WHERE ended_at IS NULL AND w.subject_id IN (payer_id, api_key_id, address_id)
     AND reserved_at >= w.starts_at AND reserved_at < w.ends_at
 ) h
 """

@@ -3,7 +3,7 @@
 All lock counters in the order of their keys: subject, span, start.
 """
 
-# $5 the payer, $6 the API key, $7 messages, $8 tokens, $9 nano-USD. ON CONFLICT takes the row's lock and its latest state;
+# $5 the payer, $6 the API key, $12 the address, $7 messages, $8 tokens, $9 nano-USD. ON CONFLICT takes the row's lock and its latest state;
 # the INSERT takes them in the order of its SELECT. Whether it was too much is seen from what comes back, and a refusal
 # rolls all of it back: counters are locked, checked and changed together in one round trip.
 # The windows are those of the transaction's beginning, which everything else in it is dated by.
@@ -11,7 +11,7 @@ COUNTED = """
 counted AS (
   INSERT INTO quota_windows AS q (subject_id, span, starts_at, messages, tokens_reserved, cost_reserved_nano, running)
   SELECT w.subject_id, w.span, w.starts_at, $7::bigint, $8::bigint, $9::bigint, 1
-  FROM key CROSS JOIN quota_windows_at($5, $6, now()) w WHERE key.free
+  FROM key CROSS JOIN quota_windows_at(ARRAY[$5::uuid, $6, $12], now()) w WHERE key.free
   ORDER BY w.subject_id, w.span, w.starts_at
   ON CONFLICT (subject_id, span, starts_at) DO UPDATE SET
     messages = q.messages + EXCLUDED.messages,
@@ -44,7 +44,7 @@ SELECT now() AS at, (
     'cost_used_nano', coalesce(q.cost_used_nano, 0), 'cost_reserved_nano', coalesce(q.cost_reserved_nano, 0),
     'running', coalesce(q.running, 0), 'told', q.told
   ))
-  FROM quota_windows_at($1, $2, now()) w LEFT JOIN quota_windows q USING (subject_id, span, starts_at)
+  FROM quota_windows_at(ARRAY[$1::uuid, $2, $5], now()) w LEFT JOIN quota_windows q USING (subject_id, span, starts_at)
 ) AS counters,
 {_OVERRIDES.format(user="$3", key="$2::uuid", plan="$4")}
 """
@@ -53,13 +53,14 @@ TELL = """
 UPDATE quota_windows q SET told = array_append(q.told, t.mark)
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t (subject_id, span, mark)
 WHERE q.subject_id = t.subject_id AND q.span = t.span
-  AND (q.subject_id, q.span, q.starts_at) IN (SELECT * FROM quota_windows_at(t.subject_id, NULL, now()))
+  AND (q.subject_id, q.span, q.starts_at) IN (SELECT * FROM quota_windows_at(ARRAY[t.subject_id], now()))
 """
 
 # The counters of the run {run}, locked. LATERAL and OFFSET 0: one look-up by the key for each, in their order.
 LOCKED = """
   SELECT q.* FROM (
-    SELECT w.* FROM generations g CROSS JOIN LATERAL quota_windows_at(g.payer_id, g.api_key_id, g.reserved_at) w
+    SELECT w.* FROM generations g
+    CROSS JOIN LATERAL quota_windows_at(ARRAY[g.payer_id, g.api_key_id, g.address_id], g.reserved_at) w
     WHERE g.id = {run} AND g.ended_at IS NULL
     ORDER BY w.subject_id, w.span, w.starts_at OFFSET 0
   ) w CROSS JOIN LATERAL (
@@ -84,7 +85,7 @@ settled AS (
 STRETCHED = f"""
 WITH counters AS MATERIALIZED ({LOCKED.format(run="$1")}), run AS (
   SELECT g.* FROM (SELECT count(*) AS locked FROM counters) c CROSS JOIN LATERAL (
-    SELECT id, payer_id, api_key_id, reserved_at, reserved_tokens, reserved_nano FROM generations
+    SELECT id, reserved_tokens, reserved_nano FROM generations
     WHERE id = $1 AND ended_at IS NULL AND reserved_nano IS NOT NULL AND c.locked > 0 FOR NO KEY UPDATE
   ) g
 ), held AS (

@@ -58,7 +58,9 @@ class SqlQuotas:
         self._database = database
 
     async def counted(self, payer: Payer) -> Counted:
-        [row] = await self._database.fetch(READ, payer.subject, payer.key_id, str(payer.user.id), payer.plan)
+        [row] = await self._database.fetch(
+            READ, payer.subject, payer.key_id, str(payer.user.id), payer.plan, payer.address
+        )
         return to_counted(row)
 
     @asynccontextmanager

@@ -32,9 +32,9 @@ describe(
     QuotaScope,
     "Whom a limit was made for.",
     {
-        "USER": "This user.",
+        "USER": "This user. Of a guest: each guest by himself, by what the plan says too.",
         "API_KEY": "The API key that is used.",
-        "PLAN": "Every user of the plan, each for himself.",
+        "PLAN": "Every user of the plan, each for himself. Of a guest: all guests of one address together.",
     },
 )
 describe(

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import strawberry
-from litestar import Litestar
 
 from server.compose import Gus
 from server.models_file import Catalogue
@@ -282,18 +281,6 @@ async def test_a_limit_holds_in_every_process_at_once(
         await limit(grace, "MESSAGES", "DAY", "1")
         # What was sent before there was a limit counts, too.
         assert (await there.send("Hi"))["quota"]["used"] == "1"
-
-
-async def test_guests_of_one_address_have_one_budget(
-    visitor: FrontEnd, app: Litestar, grace: FrontEnd, gus: Gus
-) -> None:
-    await limit(grace, "MESSAGES", "DAY", "2", plan="guest")
-    start = "mutation {startGuestSession {... on StartGuestSessionSuccess {token}}}"
-    one, other = [FrontEnd(app, (await visitor.ask(start))["startGuestSession"]["token"]) for _ in range(2)]
-    await one.said(script(words=1))
-    await other.said(script(words=1))
-    for guest in (one, other):
-        assert (await unchanged(gus, guest.send("Hi")))["quota"]["used"] == "2"
 
 
 @pytest.mark.parametrize(

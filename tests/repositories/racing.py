@@ -107,13 +107,23 @@ async def counted(database: Database, condition: str) -> int:
     return int(row["count"])
 
 
-async def admit(url: str, tries: str, *owners: str) -> str:
-    """For each owner in turn, `tries` sends at once; answers how many of them were admitted."""
+async def admit(url: str, tries: str, *groups: str) -> str:
+    """For each group of users in turn, `tries` sends of each at once; answers how many of each user's were admitted."""
     async with open_database(url, 10) as database:
-        customers = [Customer.of(database, UserId(UUID(owner))) for owner in owners]
+        owners = [[UserId(UUID(owner)) for owner in group.split(",")] for group in groups]
+        customers = [[await Customer.stored(database, owner) for owner in group] for group in owners]
         await database.fetch("SELECT pg_advisory_lock_shared($1)", STARTING_GUN)
-        admitted = [await asyncio.gather(*(send_patiently(each) for _ in range(int(tries)))) for each in customers]
-    return " ".join(str(sum(run is not None for run in runs)) for runs in admitted)
+        admitted = [await _admit_at_once(group, int(tries)) for group in customers]
+    return " ".join(",".join(map(str, counts)) for counts in admitted)
+
+
+async def _admit_at_once(customers: list[Customer], tries: int) -> list[int]:
+    turns = customers * tries
+    runs = await asyncio.gather(*map(send_patiently, turns))
+    return [
+        sum(run is not None for run, whose in zip(runs, turns, strict=True) if whose is customer)
+        for customer in customers
+    ]
 
 
 async def send_patiently(customer: Customer) -> Generation | None:

@@ -172,7 +172,7 @@ async def forks(story: Story) -> None:
 
 
 async def money(story: Story, leaf: Message) -> None:
-    customer, ledger = Customer.of(story.database, story.owner), SqlLedger(story.database)
+    customer, ledger = await Customer.stored(story.database, story.owner), SqlLedger(story.database)
     run = await customer.send(ONE)
     assert run is not None
     payer = customer.payer

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from uuid import UUID
 
 import asyncpg
 import hypothesis.strategies as st
@@ -15,27 +16,14 @@ from domain.generation.entity import Ending, FinishReason, Generation, Generatio
 from domain.generation.log import Append, NewText, StopRequest
 from domain.ledger import DateRange
 from domain.model import Usage, UsageSource
+from domain.plan import Plan
 from domain.quota.limit import QuotaMetric, QuotaWindow
 from domain.world import NodeId
 from repositories.database import Database, open_database
 from repositories.ledger.store import SqlLedger
-from tests.repositories.admitting import ONE, Customer, claim
+from tests.repositories.admitting import CASES, MOST, ONE, SHARED, Customer, claim, limit_for
 from tests.repositories.racing import STARTING_GUN, raced
 from tests.repositories.story import LEASE, WORLD
-
-MOST = 7
-SPANS = [window for window in QuotaWindow if window is not QuotaWindow.INSTANT]
-CASES = [
-    *((metric, window) for metric in (QuotaMetric.MESSAGES, QuotaMetric.TOKENS, QuotaMetric.COST) for window in SPANS),
-    (QuotaMetric.CONCURRENT_GENERATIONS, QuotaWindow.INSTANT),
-]
-# What a limit is that lets MOST of ONE through, and almost one more.
-HARD = {
-    QuotaMetric.MESSAGES: Decimal(MOST),
-    QuotaMetric.TOKENS: Decimal(MOST * ONE.tokens + ONE.tokens - 1),
-    QuotaMetric.COST: ONE.cost * MOST + Decimal("0.000000002"),
-    QuotaMetric.CONCURRENT_GENERATIONS: Decimal(MOST),
-}
 
 
 @pytest.mark.parametrize(("tries", "rounds"), [(20, 1), pytest.param(100, 20, marks=pytest.mark.prove)])
@@ -43,33 +31,79 @@ async def test_of_many_sends_at_once_in_two_processes_exactly_as_many_as_the_lim
     database: Database, database_url: str, tries: int, rounds: int
 ) -> None:
     customers = [await limited(database, *case) for _ in range(rounds) for case in CASES]
-    owners = [str(customer.story.owner) for customer in customers]
+    admitted = await admitted_in_two_processes(database, database_url, tries, [[each] for each in customers])
+    for customer, case, [count] in zip(customers, CASES * rounds, admitted, strict=True):
+        await check_admitted(customer, case[1], count)
+    await check_whole(database)
+
+
+@pytest.mark.parametrize(("tries", "rounds"), [(8, 1), pytest.param(34, 20, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("own", [5, 2])
+async def test_guests_of_one_address_are_held_to_its_limit_and_each_to_his_own(
+    database: Database, database_url: str, tries: int, rounds: int, own: int
+) -> None:
+    """With a limit of five each, three guests would take more than their address has; with two each they cannot."""
+    groups = [
+        await guests(database, plan, case, own) for _ in range(rounds) for plan, case in zip(SHARED, CASES, strict=True)
+    ]
+    admitted = await admitted_in_two_processes(database, database_url, tries, groups)
+    for group, (_, window), counts in zip(groups, CASES * rounds, admitted, strict=True):
+        await check_guests(database, group, window, counts, own)
+    await check_whole(database)
+
+
+async def admitted_in_two_processes(
+    database: Database, database_url: str, tries: int, groups: list[list[Customer]]
+) -> list[list[int]]:
+    """How many sends of each customer were admitted; those of a group are tried at once, and the groups in turn."""
+    told = [",".join(str(customer.story.owner) for customer in group) for group in groups]
     gun = await asyncpg.connect(database_url)
     await gun.execute("SELECT pg_advisory_lock($1)", STARTING_GUN)
-    racing = asyncio.ensure_future(raced(*[("admit", database_url, tries, *owners)] * 2, seconds=60 * rounds))
+    racing = asyncio.ensure_future(raced(*[("admit", database_url, tries, *told)] * 2, seconds=10 + 6 * len(groups)))
     while len(await database.fetch("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")) < 2:
         await asyncio.sleep(0.01)
     await gun.close()
-    one, other = [list(map(int, told.split())) for told in await racing]
-    for customer, case, here, there in zip(customers, CASES * rounds, one, other, strict=True):
-        await check_admitted(customer, case[1], here + there)
-    await check_whole(database)
+    one, other = [[list(map(int, counts.split(","))) for counts in answer.split()] for answer in await racing]
+    return [[a + b for a, b in zip(here, there, strict=True)] for here, there in zip(one, other, strict=True)]
+
+
+async def guests(database: Database, plan: Plan, case: tuple[QuotaMetric, QuotaWindow], own: int) -> list[Customer]:
+    address = WORLD.new_id().bytes * 2
+    found = [await Customer.guest(database, address, plan) for _ in range(3)]
+    for guest in found:
+        await guest.limit(*case, limit_for(case[0], own))
+    return found
+
+
+async def check_guests(
+    database: Database, group: list[Customer], window: QuotaWindow, counts: list[int], own: int
+) -> None:
+    for guest, count in zip(group, counts, strict=True):
+        await check_counted(database, guest.payer.subject, window, own if own * 3 < MOST else None, count)
+    await check_counted(database, group[0].payer.address, window, min(MOST, own * 3), sum(counts))
+
+
+async def check_counted(
+    database: Database, subject: UUID | None, window: QuotaWindow, most: int | None, admitted: int
+) -> None:
+    """`most`: what a window has let through, where that is known."""
+    sql = "SELECT * FROM quota_windows WHERE subject_id = $1 AND span = $2"
+    counted = await database.fetch(sql, subject, window.value)
+    # A window may turn meanwhile: then each of the two lets as many through.
+    assert most is None or max(row["messages"] for row in counted) == most
+    assert sum(row["messages"] for row in counted) == admitted
+    assert sum(row["tokens_reserved"] for row in counted) == admitted * ONE.tokens
+    assert sum(row["running"] for row in counted) == admitted
 
 
 async def limited(database: Database, metric: QuotaMetric, window: QuotaWindow) -> Customer:
     customer = await Customer.begun(database)
-    await customer.limit(metric, window, HARD[metric])
+    await customer.limit(metric, window, limit_for(metric, MOST))
     return customer
 
 
 async def check_admitted(customer: Customer, window: QuotaWindow, admitted: int) -> None:
-    sql = "SELECT * FROM quota_windows WHERE subject_id = $1 AND span = $2"
-    counted = await customer.story.database.fetch(sql, customer.payer.subject, window.value)
-    # A window may turn meanwhile: then each of the two lets as many through.
-    assert max(row["messages"] for row in counted) == MOST
-    assert sum(row["messages"] for row in counted) == admitted
-    assert sum(row["tokens_reserved"] for row in counted) == admitted * ONE.tokens
-    assert sum(row["running"] for row in counted) == admitted
+    await check_counted(customer.story.database, customer.payer.subject, window, MOST, admitted)
     runs = await customer.story.database.fetch("SELECT 1 FROM generations WHERE owner_id = $1", customer.story.owner)
     assert len(runs) == admitted
 

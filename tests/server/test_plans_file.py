@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.plan import PEOPLE, Plan
+from domain.plan import Plan
 from domain.quota.limit import PlanLimit, QuotaMetric, QuotaWindow
 from domain.user import Role
 from domain.world import PlanKey
@@ -36,10 +36,12 @@ def test_the_least_that_a_file_needs(tmp_path: Path) -> None:
 
 def test_a_plan_names_models_features_and_limits(tmp_path: Path) -> None:
     more = 'models = ["a", "b"]\nfeatures = ["x"]\nlimits = [{metric = "COST", window = "DAY", soft = 0.5, hard = 1}]\n'
+    more += f'address_limits = [{ONE}]\nroles = ["GUEST", "USER"]\n'
     _, plan = read(tmp_path, ALL + EVERYBODY + '[[plans]]\nkey = "some"\nname = "Some"\n' + more)
     assert plan.models == frozenset({"a", "b"})
-    assert (plan.features, plan.roles) == (("x",), PEOPLE)
+    assert (plan.features, plan.roles) == (("x",), frozenset({Role.GUEST, Role.USER}))
     assert plan.limits == (PlanLimit(QuotaMetric.COST, QuotaWindow.DAY, Decimal("0.5"), Decimal(1)),)
+    assert plan.address_limits == (PlanLimit(QuotaMetric.COST, QuotaWindow.DAY, hard=Decimal(1)),)
 
 
 def test_the_example_is_valid_and_has_a_plan_for_every_role() -> None:
@@ -104,7 +106,15 @@ def test_the_example_is_valid_and_has_a_plan_for_every_role() -> None:
         ),
         (
             ALL + EVERYBODY + f"limits = [{ONE}, {ONE}]\n",
-            ["[[plans]] 1 (all): limits: COST per DAY is there twice"],
+            ["[[plans]] 1 (all): limits: there is more than one limit of COST per DAY"],
+        ),
+        (
+            ALL + EVERYBODY + f"address_limits = [{ONE}, {ONE}]\n",
+            ["[[plans]] 1 (all): address_limits: there is more than one limit of COST per DAY"],
+        ),
+        (
+            ALL + EVERYBODY + f'[[plans]]\nkey = "b"\nname = "B"\naddress_limits = [{ONE}]\n',
+            ["[[plans]] 2 (b): address_limits: only guests have an address, and GUEST is not among roles"],
         ),
     ],
 )
