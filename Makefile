@@ -15,7 +15,7 @@ export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-web chaos prove check fmt schema lock graphiql graphiql-check clean
+.PHONY: help run install test test-web chaos prove check fmt schema schema-diff released lock graphiql graphiql-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ test-web: $(VENV)/.dev ## Run the tests with browsers' clients, and in a browser
 	@command -v chromium >/dev/null || { \
 	  echo "make test-web: NOT RUN. It needs Chromium; on Debian: apt-get install chromium" >&2; exit 1; }
 	$(MAKE) --no-print-directory graphiql-check $(NODE_PACKAGES:%=%/node_modules/.package-lock.json)
+	@$(MAKE) --no-print-directory schema-diff
 	$(PY) -m pytest -m web
 
 chaos: $(VENV)/.dev ## Break everything that can break and account for every token; 20 minutes, QUICK=1 for two
@@ -56,6 +57,14 @@ fmt: $(VENV)/.dev ## Format, and correct what can be corrected
 schema: $(VENV)/.run ## Write schema/schema.graphql
 	$(PY) -m server schema > schema/schema.graphql.new
 	mv schema/schema.graphql.new schema/schema.graphql
+
+schema-diff: tests/web/node_modules/.package-lock.json ## Show how the contract differs from the last release's; needs Node
+	@cd tests/web && node programs/diff.mjs $(CURDIR)/schema/released.graphql $(CURDIR)/schema/schema.graphql $(CURDIR)/CHANGELOG.md
+
+released: ## After a new version in pyproject.toml: take the contract as that of the last release
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
+	{ printf '# The contract of %s, the last release: what clients in the field were compiled against. Written by `make released`.\n\n' "$$version"; \
+	  cat schema/schema.graphql; } > schema/released.graphql
 
 # An existing lock is kept where it still fits; `make lock UPGRADE=--upgrade` takes the newest of everything.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE)

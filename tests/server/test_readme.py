@@ -24,7 +24,7 @@ def test_each_document_is_valid(document: str, contract: GraphQLSchema) -> None:
 def test_each_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"^make ([a-z-]+)", "".join(blocks("sh")), re.MULTILINE))
-    assert named == {"run", "test", "check", "test-web", "prove", "chaos"}
+    assert named == {"run", "test", "check", "test-web", "prove", "chaos", "schema-diff"}
     assert named <= targets
 
 
