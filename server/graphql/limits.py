@@ -22,7 +22,7 @@ class TransportLimits:
     # Validation compares every pair of fields that stand side by side and have selections of their own.
     siblings: int = 100
     # Fields resolved, were every page full.
-    cost: int = 50_000
+    cost: int = 30_000
     kept_documents_bytes: int = 32 * 1024 * 1024
 
     query_deadline: timedelta = timedelta(seconds=10)

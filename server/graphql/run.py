@@ -15,6 +15,7 @@ from server.graphql.cost import root_fields
 from server.graphql.documents import Document, Documents
 from server.graphql.edge import Caller, Edge
 from server.graphql.errors import Code, RequestError, located_payload, unauthenticated
+from server.graphql.executor import PatientExecutor
 from server.graphql.extensions import Extensions
 from server.graphql.limits import TransportLimits
 from server.graphql.operation import Operation
@@ -67,7 +68,7 @@ class Operations:
     def _executor(
         self, request: GraphQLRequest, document: Document, extensions: Extensions, context: object
     ) -> Executor[Any]:
-        executor = self.schema.execution_context_class.build(
+        executor = PatientExecutor.build(
             graphql_schema(self.schema),
             document.syntax,
             context_value=context,
@@ -76,6 +77,7 @@ class Operations:
             middleware=extensions.middleware(),
             hide_suggestions=not self.introspection,
             operation_extensions=request.extensions,
+            turns=self.turns,
         )
         if isinstance(executor, list):
             payloads = [located_payload(error, Code.BAD_VARIABLES) for error in executor]

@@ -17,6 +17,7 @@ class Turns:
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Lock()
         self._large = asyncio.Semaphore(AT_ONCE)
+        self._listing = asyncio.Lock()
 
     async def to_read(self) -> None:
         """Before a document that is not known yet is parsed: one in each round of the event loop.
@@ -35,8 +36,29 @@ class Turns:
             async with self._large:
                 yield
 
+    @asynccontextmanager
+    async def to_list(self) -> AsyncIterator["Stretch"]:
+        """Around the resolving of a long list: one after the other, each in rounds of its own."""
+        async with self._listing:
+            await asyncio.sleep(0)
+            yield Stretch()
+
     def turn(self) -> "Turn":
         return Turn(self._gate)
+
+
+class Stretch:
+    """Of work that never waits for anything."""
+
+    def __init__(self) -> None:
+        self._time = asyncio.get_running_loop().time
+        self._began_at = self._time()
+
+    async def rest(self) -> None:
+        """A round of the event loop for everybody else, if it is time."""
+        if self._time() - self._began_at > LONGEST_TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._began_at = self._time()
 
 
 class Turn:

@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     )
     cost_per_credential: int | None = Field(
         default=None,
-        ge=50_000,
+        ge=30_000,
         le=MOST_ALLOWED,
         description="The cost of operations that a process takes from one credential in a minute, see `Query.rateLimit`. "
         "Default: 1,000,000 in production.",

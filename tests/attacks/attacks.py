@@ -34,7 +34,7 @@ ATTACKS = (
     Attack("comment", "a comment of 9 MB", 40, 4, documents.long_comment, TOO_LARGE),
     Attack("variables", "variables 100,000 deep", 100, 10, documents.deep_variables, BAD_REQUEST),
     Attack("cyclic", "a cyclic query over 10,000 messages", 200, 10, documents.cyclic, TOO_COMPLEX),
-    Attack("dearest", "the dearest query that is let through", 20, 2, documents.dearest, _refused("answered")),
+    Attack("dearest", "the dearest query that is let through", 40, 4, documents.dearest, _refused("answered")),
     Attack("bodies", "bodies `null`, `5`, `[]`, not UTF-8, no end", 400, 16, documents.bad_bodies, BAD_REQUEST),
     Attack("socket", "documents of 2,000 aliases on one socket", 100, 20, sockets.abusive_documents, TOO_COMPLEX),
     Attack("frame", "a frame of 15 MB", 20, 2, sockets.large_frame, _refused("close 1009", "close 1006")),

@@ -55,10 +55,12 @@ async def cyclic(attacker: Attacker, times: int) -> None:
 
 
 async def dearest(attacker: Attacker, times: int) -> None:
-    """As much as the cost of a document allows."""
-    inner = "nodes { id text status role depth siblingIndex sentAt receivedAt }"
-    pages = " ".join(f"p{n}: path(first: 100) {{ {inner} }}" for n in range(45))
-    await attacker.post(_about_the_conversation(attacker, pages), times)
+    """As much as the cost of a document allows, of what a message has itself, and of what is read for it."""
+    own = "nodes { id text status role depth siblingIndex sentAt receivedAt }"
+    others = "nodes { id text status role depth siblingIndex parent { id } }"
+    for inner, pages in ((own, 33), (others, 29)):
+        asked = " ".join(f"p{n}: path(first: 100) {{ {inner} }}" for n in range(pages))
+        await attacker.post(_about_the_conversation(attacker, asked), times // 2)
 
 
 async def bad_bodies(attacker: Attacker, times: int) -> None:
