@@ -41,6 +41,10 @@ class Plans:
     """In the order of the configuration: the first that would be enough is what is offered. Every role has a default."""
 
     def __init__(self, plans: Iterable[Plan]) -> None:
+        self.become(plans)
+
+    def become(self, plans: Iterable[Plan]) -> None:
+        """What was applied since."""
         self._plans = {plan.key: plan for plan in plans}
         self._default = {role: plan for plan in self._plans.values() for role in plan.default_for}
         assert set(self._default) == set(Role), "the configuration was checked"

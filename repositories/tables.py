@@ -112,6 +112,18 @@ class ModelRow(Model):
         table = "models"
 
 
+# Plans files that were applied since; the newest wins over that of GUS_PLANS. Only ever added to: it is the record of who
+# changed what plans say.
+class AppliedPlansRow(Model):
+    version = fields.IntField(primary_key=True, generated=False)
+    document = fields.TextField()
+    applied_at = fields.DatetimeField()
+    applied_by = fields.TextField()
+
+    class Meta:
+        table = "applied_plans"
+
+
 # Really keyed by (owner_id, key), as the migration says: never save or delete one by its instance.
 class IdempotencyKeyRow(Model):
     owner_id = fields.UUIDField(primary_key=True)

@@ -8,6 +8,7 @@ import typer
 
 from domain.errors import DomainError, InvalidInput
 from server.accounts import key, user
+from server.plans import plans
 from server.serve import opened_database, reachable, run
 from server.settings import MOST_WORKERS, CannotStart, load_settings
 from server.telemetry import configure_logging
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(user, name="user")
 app.add_typer(key, name="key")
+app.add_typer(plans, name="plans")
 
 
 def main() -> None:

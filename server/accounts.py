@@ -11,11 +11,12 @@ from uuid import UUID
 import typer
 
 from domain.account import Accounts
+from domain.applied import AppliedPlans
 from domain.page import LARGEST_SIZE, PageArgs
 from domain.plan import Plans
 from domain.user import ApiKey, Role, User, Users
 from domain.world import ApiKeyId, PlanKey, RealWorld, UserId
-from server.plans_file import configured_plans
+from server.plans_file import configured_plans, read_applied
 from server.serve import opened_database, reachable
 from server.settings import load_settings
 
@@ -141,12 +142,14 @@ def _with_accounts(ask: Callable[[_Opened], Awaitable[T]]) -> T:
 async def _opened() -> AsyncIterator[_Opened]:
     from repositories.account import SqlAccounts
     from repositories.database import open_database
+    from repositories.plan import SqlPlans
     from repositories.user import SqlUsers
 
     settings, world = load_settings(), RealWorld()
     async with opened_database(settings) as url:
         with reachable(url):
             async with open_database(url, 1) as database:
-                users = SqlUsers(database)
-                accounts = Accounts(SqlAccounts(database), users, world, Plans(configured_plans(settings)))
+                users, plans = SqlUsers(database), Plans(configured_plans(settings))
+                await AppliedPlans(SqlPlans(database), plans, read_applied).reread()
+                accounts = Accounts(SqlAccounts(database), users, world, plans)
                 yield _Opened(Users(users, world, settings.secret_key), accounts)

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from domain.account import Accounts
+from domain.applied import AppliedPlans
 from domain.catalogue import Catalogue
 from domain.conversation.handover import Handovers
 from domain.conversation.upkeep import Upkeep
@@ -30,6 +31,7 @@ from repositories.guest import SqlGuests
 from repositories.job.worker import JobWorker
 from repositories.model import SqlModels
 from repositories.notify import Notices
+from repositories.plan import SqlPlans
 from resolvers.context import Services
 from server.identity import opened_tokens
 from server.identity.own import OwnKeys
@@ -46,7 +48,7 @@ from server.parts import (
     made_upkeep,
     opened_stores,
 )
-from server.plans_file import configured_plans
+from server.plans_file import configured_plans, read_applied
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -95,6 +97,8 @@ async def _assemble(
     worker: Worker,
 ) -> Gus:
     plans = Plans(configured_plans(settings))
+    applied = AppliedPlans(SqlPlans(database), plans, read_applied)
+    await applied.reread()
     stores = opened_stores(database, titles=settings.titles == "on")
     people = await _people(stack, settings, stores, plans)
     rules = made_rules(stores, models, plans)
@@ -113,6 +117,7 @@ async def _assemble(
         handovers.run(),
         JobWorker(database, streams.wakes, made_jobs(stores, rules, streams)).run(),
         catalogue.run(),
+        applied.run(),
         notices.run(streams.wakes.hear),
     )
     await stack.enter_async_context(_in_background(*work))

@@ -1,20 +1,25 @@
-"""The TOML file that GUS_PLANS names: which models, features and limits users have."""
+"""The TOML file that GUS_PLANS names, and that `gus plans apply` takes: which models, features and limits users have."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+import structlog
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from domain.applied import Applied
 from domain.model import ModelKey
 from domain.plan import MOST_PLANS, PEOPLE, Plan, usual_plans
-from domain.quota.limit import PlanLimit, QuotaMetric, QuotaWindow
+from domain.quota.limit import HIGHEST, PlanLimit, QuotaMetric, QuotaWindow
 from domain.user import Role
 from domain.world import PlanKey
 from server.settings import BadSettings, Settings
-from server.tables_file import Key, Name, Table, read_tables
+from server.tables_file import Key, Name, Table, parsed_tables, text_of
+
+log = structlog.get_logger(__name__)
 
 EVERY = "*"
 RoleName = Literal["GUEST", "USER", "PREMIUM", "ADMIN", "SERVICE"]
@@ -27,10 +32,32 @@ def configured_plans(settings: Settings) -> tuple[Plan, ...]:
 
 def read_plans(file: Path) -> tuple[Plan, ...]:
     """Raises BadSettings with every problem, each with file, table and key."""
-    tables = read_tables(file, _Tables, setting="GUS_PLANS")
+    return parsed_plans(text_of(file, setting="GUS_PLANS"), str(file))
+
+
+def parsed_plans(text: str, source: str) -> tuple[Plan, ...]:
+    """`source`: what the text is called where it is wrong. Raises BadSettings, as above."""
+    tables = parsed_tables(text, source, PlansFile)
     if problems := list(_reference_problems(tables)):
-        raise BadSettings(f"{file}: {problem}" for problem in problems)
+        raise BadSettings(f"{source}: {problem}" for problem in problems)
     return tuple(_to_plan(table) for table in tables.plans)
+
+
+def read_applied(applied: Applied) -> tuple[Plan, ...] | None:
+    """None: this release cannot read it, and goes on with the plans that it has."""
+    try:
+        return parsed_plans(applied.document, f"plans of version {applied.version}")
+    except BadSettings as bad:
+        log.error("applied plans cannot be read", problems=list(bad.problems))
+        return None
+
+
+def plans_schema() -> str:
+    """The JSON Schema of the file, for editors; what one key says about another is checked by the loader only."""
+    schema = PlansFile.model_json_schema()
+    described = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    # The end of a text is written differently in Python.
+    return json.dumps(described, indent=2, ensure_ascii=False).replace("\\\\Z", "$")
 
 
 def _checked_limit(given: object) -> Decimal:
@@ -39,17 +66,27 @@ def _checked_limit(given: object) -> Decimal:
     return Decimal(given)
 
 
-Limit = Annotated[Decimal, BeforeValidator(_checked_limit)]
+Limit = Annotated[
+    Decimal,
+    BeforeValidator(_checked_limit),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": int(HIGHEST)}),
+]
 
 
-class _LimitTable(Table):
-    metric: Literal["MESSAGES", "TOKENS", "COST", "CONCURRENT_GENERATIONS"]
-    window: Literal["MINUTE", "HOUR", "DAY", "MONTH", "INSTANT"]
-    soft: Limit | None = None
-    hard: Limit | None = None
+class LimitTable(Table):
+    """At most so much of something in a window of time (UTC); `soft`, `hard` or both."""
+
+    metric: Literal["MESSAGES", "TOKENS", "COST", "CONCURRENT_GENERATIONS"] = Field(description="What is limited.")
+    window: Literal["MINUTE", "HOUR", "DAY", "MONTH", "INSTANT"] = Field(
+        description="Over which time; INSTANT for CONCURRENT_GENERATIONS, and only for these."
+    )
+    soft: Limit | None = Field(
+        default=None, description="Past it a send has a notice. A whole number, or USD for COST."
+    )
+    hard: Limit | None = Field(default=None, description="What would go past it is refused.")
 
     @model_validator(mode="after")
-    def _means_something(self) -> "_LimitTable":
+    def _means_something(self) -> "LimitTable":
         if self.soft is None and self.hard is None:
             raise ValueError("soft, hard or both must be given")
         for field, words in self.limit.flaws():
@@ -61,28 +98,40 @@ class _LimitTable(Table):
         return PlanLimit(QuotaMetric(self.metric), QuotaWindow(self.window), self.soft, self.hard)
 
 
-def _each_once(limits: tuple[_LimitTable, ...]) -> tuple[_LimitTable, ...]:
+def _each_once(limits: tuple[LimitTable, ...]) -> tuple[LimitTable, ...]:
     twice = Counter((limit.metric, limit.window) for limit in limits)
     if doubled := [f"{metric} per {window}" for (metric, window), times in twice.items() if times > 1]:
         raise ValueError(f"there is more than one limit of {', '.join(doubled)}")
     return limits
 
 
-_Limits = Annotated[tuple[_LimitTable, ...], Field(strict=False, max_length=50), AfterValidator(_each_once)]
+_Limits = Annotated[tuple[LimitTable, ...], Field(strict=False, max_length=50), AfterValidator(_each_once)]
 
 
-class _PlanTable(Table):
-    key: Key
-    name: Name
-    models: Annotated[tuple[Key | Literal["*"], ...], Field(strict=False, max_length=200)] = (EVERY,)
-    features: Annotated[tuple[Key, ...], Field(strict=False, max_length=50)] = ()
-    roles: Annotated[tuple[RoleName, ...], Field(strict=False)] = tuple(sorted(role.value for role in PEOPLE))
-    default_for: Annotated[tuple[RoleName, ...], Field(strict=False)] = ()
-    limits: _Limits = ()
-    address_limits: _Limits = ()
+class PlanTable(Table):
+    """What a user may use, and how much of it."""
+
+    key: Key = Field(description="How the plan is named by `Plan.key`, `setUserPlan` and `setQuota`.")
+    name: Name = Field(description="How users read it.")
+    models: Annotated[tuple[Key | Literal["*"], ...], Field(strict=False, max_length=200)] = Field(
+        default=(EVERY,), description='The keys of the models that may be asked for; `"*"` alone for all.'
+    )
+    features: Annotated[tuple[Key, ...], Field(strict=False, max_length=50)] = Field(
+        default=(), description="Words for front ends, which decide what they mean: `Plan.features`."
+    )
+    roles: Annotated[tuple[RoleName, ...], Field(strict=False)] = Field(
+        default=tuple(sorted(role.value for role in PEOPLE)), description="Who may have it."
+    )
+    default_for: Annotated[tuple[RoleName, ...], Field(strict=False)] = Field(
+        default=(), description="Who has it unless they were given another; every role in exactly one plan."
+    )
+    limits: _Limits = Field(default=(), description="What each of its users may take, each for himself.")
+    address_limits: _Limits = Field(
+        default=(), description="What all guests of one address may take together, beside the limits of each."
+    )
 
     @model_validator(mode="after")
-    def _agrees(self) -> "_PlanTable":
+    def _agrees(self) -> "PlanTable":
         if EVERY in self.models and len(self.models) > 1:
             raise ValueError('models: "*" stands for all and alone')
         if beyond := [role for role in self.default_for if role not in self.roles]:
@@ -92,11 +141,15 @@ class _PlanTable(Table):
         return self
 
 
-class _Tables(Table):
-    plans: Annotated[tuple[_PlanTable, ...], Field(strict=False, max_length=MOST_PLANS)]
+class PlansFile(Table):
+    """Plans, in the order in which they are offered: the first that would be enough."""
+
+    plans: Annotated[tuple[PlanTable, ...], Field(strict=False, max_length=MOST_PLANS)] = Field(
+        description="Each is a `[[plans]]`."
+    )
 
 
-def _reference_problems(tables: _Tables) -> Iterable[str]:
+def _reference_problems(tables: PlansFile) -> Iterable[str]:
     keys = Counter(plan.key for plan in tables.plans)
     yield from (f"[[plans]]: key: {key!r} is there twice" for key, times in keys.items() if times > 1)
     for role in Role:
@@ -106,7 +159,7 @@ def _reference_problems(tables: _Tables) -> Iterable[str]:
             yield f"[[plans]]: default_for: {role.value} must be in exactly one plan; {found}"
 
 
-def _to_plan(table: _PlanTable) -> Plan:
+def _to_plan(table: PlanTable) -> Plan:
     return Plan(
         key=PlanKey(table.key),
         name=table.name,

@@ -31,20 +31,33 @@ T = TypeVar("T", bound=Table)
 
 def read_tables(file: Path, tables: type[T], *, setting: str) -> T:
     """Raises BadSettings."""
-    document = _document(file, setting)
+    return parsed_tables(text_of(file, setting=setting), str(file), tables)
+
+
+def text_of(file: Path, *, setting: str) -> str:
+    """Raises BadSettings."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadSettings([f"{setting}: cannot read {file}: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise BadSettings([f"{file}: is no TOML: {error}"]) from None
+
+
+def parsed_tables(text: str, source: str, tables: type[T]) -> T:
+    """`source`: what the text is called where it is wrong. Raises BadSettings."""
+    document = _document(text, source)
     try:
         return tables.model_validate(document)
     except ValidationError as error:
-        raise BadSettings(f"{file}: {problem}" for problem in _problems(error, document)) from None
+        raise BadSettings(f"{source}: {problem}" for problem in _problems(error, document)) from None
 
 
-def _document(file: Path, setting: str) -> dict[str, object]:
+def _document(text: str, source: str) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-    except OSError as error:
-        raise BadSettings([f"{setting}: cannot read {file}: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ArithmeticError) as error:
-        raise BadSettings([f"{file}: is no TOML: {error}"]) from None
+        return tomllib.loads(text, parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, ArithmeticError) as error:
+        raise BadSettings([f"{source}: is no TOML: {error}"]) from None
 
 
 def _problems(error: ValidationError, document: dict[str, object]) -> Iterable[str]:

@@ -247,3 +247,17 @@ def test_a_lock_has_what_pyproject_asks_for(lock: str, extras: set[str]) -> None
     pinned = dict(line.split(" ")[0].split("==") for line in (ROOT / lock).read_text().splitlines() if "==" in line)
     unmet = [entry for entry in map(Requirement, wanted) if not entry.specifier.contains(pinned.get(entry.name, "0"))]
     assert unmet == []
+
+
+def test_the_schema_of_plans_is_the_published_one(gus: Gus) -> None:
+    said = gus("plans", "schema")
+    assert (said.code, said.out) == (0, (ROOT / "docs" / "plans.schema.json").read_text())
+
+
+def test_plans_with_a_flaw_are_not_applied(gus: Gus, tmp_path: Path) -> None:
+    file = tmp_path / "plans.toml"
+    file.write_text('[[plans]]\nkey = "a"\nname = "A"\nprice = 1\n')
+    said = gus("plans", "apply", str(file))
+    assert (said.code, said.out) == (2, "")
+    assert f"{file}: [[plans]] 1 (a): price: there is no such key" in said.err
+    assert "cannot read" in gus("plans", "apply", str(tmp_path / "nothing")).err

@@ -1,15 +1,19 @@
+import json
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from domain.plan import Plan
 from domain.quota.limit import PlanLimit, QuotaMetric, QuotaWindow
 from domain.user import Role
 from domain.world import PlanKey
-from server.plans_file import read_plans
+from server.plans_file import plans_schema, read_plans
 from server.settings import BadSettings
 
+ROOT = Path(__file__).parents[2]
 ALL = '[[plans]]\nkey = "all"\nname = "All"\nroles = ["GUEST", "USER", "PREMIUM", "ADMIN", "SERVICE"]\n'
 EVERYBODY = 'default_for = ["GUEST", "USER", "PREMIUM", "ADMIN", "SERVICE"]\n'
 ONE = "{metric = 'COST', window = 'DAY', hard = 1}"
@@ -45,7 +49,7 @@ def test_a_plan_names_models_features_and_limits(tmp_path: Path) -> None:
 
 
 def test_the_example_is_valid_and_has_a_plan_for_every_role() -> None:
-    plans = read_plans(Path(__file__).parents[2] / "docker" / "plans.toml")
+    plans = read_plans(ROOT / "docker" / "plans.toml")
     assert [plan.key for plan in plans] == ["guest", "free", "premium", "unlimited"]
     assert frozenset().union(*(plan.default_for for plan in plans)) == frozenset(Role)
 
@@ -120,3 +124,38 @@ def test_the_example_is_valid_and_has_a_plan_for_every_role() -> None:
 )
 def test_what_is_wrong_is_told_by_table_and_key(tmp_path: Path, text: str, expected: list[str]) -> None:
     assert problems(tmp_path, text) == expected
+
+
+def test_the_published_schema_is_that_of_the_loader() -> None:
+    assert (ROOT / "docs" / "plans.schema.json").read_text() == plans_schema() + "\n"
+
+
+def flaws(text: str) -> list[str]:
+    """Where the published schema finds fault."""
+    schema = json.loads((ROOT / "docs" / "plans.schema.json").read_text())
+    return [error.json_path for error in Draft202012Validator(schema).iter_errors(tomllib.loads(text))]
+
+
+@pytest.mark.parametrize("file", ["docker/plans.toml", "tests/graphql/plans.toml"])
+def test_the_schema_holds_for_files_that_are_good(file: str) -> None:
+    assert flaws((ROOT / file).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ("price = 1\n", "$.plans[0]"),
+        ('models = ["a b"]\n', "$.plans[0].models[0]"),
+        ("limits = [{metric = 'WORDS', window = 'DAY', hard = 1}]\n", "$.plans[0].limits[0].metric"),
+        ("address_limits = [{metric = 'COST', window = 'DAY', hard = -1}]\n", "$.plans[0].address_limits[0].hard"),
+    ],
+)
+def test_the_schema_finds_what_the_loader_finds(tmp_path: Path, wrong: str, where: str) -> None:
+    assert flaws(ALL + EVERYBODY + wrong) == [where]
+    assert len(problems(tmp_path, ALL + EVERYBODY + wrong)) >= 1
+
+
+def test_what_is_no_toml_is_told_by_line(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, ALL + EVERYBODY + "models = [,\n")
+    assert problem.startswith("is no TOML: ")
+    assert "line 6" in problem
