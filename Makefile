@@ -41,7 +41,7 @@ chaos: $(VENV)/.dev ## Break everything that can break and account for every tok
 	$(PY) -m tests.chaos $(if $(QUICK),--quick)
 
 prove: $(VENV)/.dev ## Run every property, attack, fuzz and fault at full size; about an hour
-	$(PY) -m pytest -n $(TESTERS) --dist load --maxschedchunk 1 -v -m prove
+	$(PY) -m pytest -n $(TESTERS) --dist load --maxschedchunk 1 -vv -m prove
 	$(PY) -m tests.chaos
 
 check: $(VENV)/.dev ## Check format, style, types and the direction of imports
