@@ -28,6 +28,9 @@ FAULTS = (
     Fault("term", "SIGTERM under load", 10, 1, processes.told_to_end),
     Fault("restart", "PostgreSQL away for 3 s, every other time by a crash", 10, 1, database.restarted),
     Fault("terminate", "every PostgreSQL backend terminated, three times in a second", 10, 1, database.terminated),
+    Fault(
+        "leave", "a stop at the other process, of a model that is silent and of one that talks", 20, 2, wakes.stopped
+    ),
     Fault("notify", "every NOTIFY dropped", 5, 1, wakes.dropped),
     Fault(
         "disconnect",

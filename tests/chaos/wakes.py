@@ -1,7 +1,8 @@
-"""Every NOTIFY lost, both ways: a process that listens, and tells, where nobody else does."""
+"""How soon another process knows: by NOTIFY, and with every NOTIFY lost, both ways."""
 
 import asyncio
 import time
+from collections.abc import Mapping
 from statistics import median
 from uuid import uuid4
 
@@ -14,7 +15,21 @@ STREAMS = 5
 LATE_SECONDS = 1.0
 # What a wake-up itself, the read after it, and two busy cores may take.
 OVERHEAD_SECONDS = 0.25
-STOP_SECONDS = 1.5
+STOP_SECONDS = 0.5
+DEAF_STOP_SECONDS = 1.5
+SILENT = {"words": 2, "first_delay_ms": 30_000}
+TALKING = {"words": 1000, "delay_ms": 20}
+
+
+async def stopped(trial: Trial) -> None:
+    """At either process, of a run of the other: one whose model says nothing yet, and one whose model talks."""
+    for turn in trial.turns():
+        await trial.stage.forget_requests()
+        asked, writer = (trial.stage.pair[(turn + n) % 2] for n in range(2))
+        for script in (SILENT, TALKING):
+            await _stopped_across(trial, writer, asked, script, STOP_SECONDS)
+        await trial.audit(asked)
+        trial.close_round()
 
 
 async def dropped(trial: Trial) -> None:
@@ -24,7 +39,7 @@ async def dropped(trial: Trial) -> None:
         async with asyncio.TaskGroup() as tasks:
             for writer, reader in ((hearing, deaf), (deaf, hearing)):
                 tasks.create_task(_followed_across(trial, writer, reader))
-                tasks.create_task(_stopped_across(trial, writer, reader))
+                tasks.create_task(_stopped_across(trial, writer, reader, SILENT, DEAF_STOP_SECONDS))
         await trial.audit(hearing)
         trial.close_round()
 
@@ -44,10 +59,11 @@ async def _followed_across(trial: Trial, writer: Process, reader: Process) -> No
     trial.expect(max(late) <= limit, SLOW, f"events at most {limit} s late", f"{max(late):.2f} s")
 
 
-async def _stopped_across(trial: Trial, writer: Process, asked: Process) -> None:
-    """A model that says nothing is left within a second and a half."""
+async def _stopped_across(
+    trial: Trial, writer: Process, asked: Process, script: Mapping[str, int], seconds: float
+) -> None:
     name = uuid4().hex
-    promise = await trial.send(writer, words=2, first_delay_ms=30_000, id=name)
+    promise = await trial.send(writer, id=name, **script)
     await trial.stage.scripted.wait_for(name, lambda request: True)
     began = time.monotonic()
     await trial.front_end.stop(asked.origin, promise.key, promise.generation)
@@ -55,4 +71,4 @@ async def _stopped_across(trial: Trial, writer: Process, asked: Process) -> None
     # By the model server's own look at the clock of both: to ask it takes time, too.
     took = left["disconnected_at"] - began
     trial.measure("model left after ms", 1000 * took)
-    trial.expect(took <= STOP_SECONDS, SLOW, f"a model left within {STOP_SECONDS} s", f"{took:.2f} s")
+    trial.expect(took <= seconds, SLOW, f"a model left within {seconds} s", f"{took:.2f} s")
