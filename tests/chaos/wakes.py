@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from statistics import median
+from typing import Any
 from uuid import uuid4
 
 from tests.chaos.ledger import SLOW
@@ -60,7 +61,7 @@ async def _followed_across(trial: Trial, writer: Process, reader: Process) -> No
 
 
 async def _stopped_across(
-    trial: Trial, writer: Process, asked: Process, script: Mapping[str, int], seconds: float
+    trial: Trial, writer: Process, asked: Process, script: Mapping[str, Any], seconds: float
 ) -> None:
     name = uuid4().hex
     promise = await trial.send(writer, id=name, **script)
