@@ -20,10 +20,10 @@ from server.health import health_handlers
 from server.hosts import Hosts
 from server.models_file import Catalogue
 from server.node import Worker
-from server.settings import BadSettings, Settings
+from server.settings import Settings
 from server.throttle import Throttle
 from server.throttle.addresses import Addresses
-from server.trusted import read_trusted_documents
+from server.trusted import read_trusted_documents, refused
 
 
 @dataclass(slots=True)
@@ -114,7 +114,4 @@ def _transport(settings: Settings, running: Running, graphiql: GraphiQL, address
             get=Get(settings.queries_by_get),
         )
     except BadDocuments as error:
-        raise BadSettings(
-            f"GUS_TRUSTED_DOCUMENTS: {settings.trusted_documents}: document {name!r}: {words}"
-            for name, words in error.problems.items()
-        ) from None
+        raise refused(settings, error.problems) from None

@@ -89,6 +89,8 @@ def reachable(database_url: str) -> Iterator[None]:
 
 
 async def _serve(settings: Settings, stopping: Stopping) -> None:
+    if settings.trusted_documents is not None:
+        _check_documents(settings)
     async with AsyncExitStack() as stack:
         node_host = _node_host(settings, stack)
         # First, because it is quick, and the others take seconds for nothing when the port is taken.
@@ -111,6 +113,12 @@ async def _serve(settings: Settings, stopping: Stopping) -> None:
         else:
             assignments = [Assignment(settings, database_url, catalogue, worker) for worker in workers]
             await supervise(assignments, grace=settings.grace, stopping=stopping, on_ready=lambda: _announce(settings))
+
+
+def _check_documents(settings: Settings) -> None:
+    from server.trusted import check_trusted_documents
+
+    check_trusted_documents(settings)
 
 
 def _node_host(settings: Settings, stack: AsyncExitStack) -> UUID:

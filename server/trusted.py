@@ -1,9 +1,14 @@
 """The JSON file that GUS_TRUSTED_DOCUMENTS names: documents by name, as the compilers of front ends write them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from server.graphql import TrustedDocuments
+import schema
+from server.graphql import TransportLimits, TrustedDocuments
+from server.graphql.documents import Documents
+from server.graphql.persisted import problems_of
+from server.graphql.run import graphql_schema
 from server.settings import BadSettings, Settings
 
 APOLLO = "apollo-persisted-query-manifest"
@@ -18,6 +23,20 @@ def read_trusted_documents(settings: Settings) -> TrustedDocuments:
     if settings.trusted_documents is None:
         return TrustedDocuments()
     return TrustedDocuments(_texts(settings.trusted_documents), only=settings.only_trusted_documents == "on")
+
+
+def check_trusted_documents(settings: Settings) -> None:
+    """Before a database and a model are started, and once for all workers. Raises BadSettings."""
+    documents = Documents(graphql_schema(schema.build()), TransportLimits(), introspection=settings.tells_its_contract)
+    if problems := problems_of(read_trusted_documents(settings), documents):
+        raise refused(settings, problems)
+
+
+def refused(settings: Settings, problems: Mapping[str, str]) -> BadSettings:
+    return BadSettings(
+        f"GUS_TRUSTED_DOCUMENTS: {settings.trusted_documents}: document {name!r}: {words}"
+        for name, words in problems.items()
+    )
 
 
 def _texts(file: Path) -> dict[str, str]:

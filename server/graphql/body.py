@@ -14,7 +14,7 @@ from server.graphql.errors import ClientLeft, RequestError, bad_request
 from server.graphql.limits import TransportLimits
 
 MOST_PARAMETERS = 20
-# As the specification's draft spells the hash of a document.
+# As the specification's draft spells the hash of a document, and graphql-codegen each name in its manifest.
 HASHED = "sha256:"
 
 
@@ -32,7 +32,7 @@ class GraphQLRequest:
     def declared_hash(self) -> str | None:
         persisted = self.extensions.get("persistedQuery")
         found = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
-        return found if isinstance(found, str) else None
+        return found.removeprefix(HASHED) if isinstance(found, str) else None
 
     @property
     def document_name(self) -> str | None:

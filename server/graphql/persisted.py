@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from server.graphql.body import GraphQLRequest
+from server.graphql.body import HASHED, GraphQLRequest
 from server.graphql.documents import Documents
 from server.graphql.errors import Code, RequestError, bad_document
 
@@ -26,7 +26,8 @@ class DocumentsByName:
     def __init__(self, documents: Documents, trusted: TrustedDocuments) -> None:
         self._documents, self._only = documents, trusted.only
         # Under the hash of their text as well: clients that send both, or make the hash themselves, need no other name.
-        self._trusted = {_hash(text): text for text in trusted.texts.values()} | dict(trusted.texts)
+        named = {name.removeprefix(HASHED): text for name, text in trusted.texts.items()}
+        self._trusted = {_hash(text): text for text in trusted.texts.values()} | named
 
     def spelled_out(self, request: GraphQLRequest) -> GraphQLRequest:
         """With the text of its document. Raises RequestError."""

@@ -12,6 +12,7 @@ from server.models_file import Catalogue
 from server.node import Worker
 from server.settings import BadSettings, Settings
 from server.trusted import read_trusted_documents
+from tests.e2e.served import placed
 
 VIEWER = "query Viewer { viewer { user { id } } }"
 APOLLO = {
@@ -62,3 +63,24 @@ def test_a_document_that_the_contract_does_not_know_is_refused_by_name(tmp_path:
     given = settings(tmp_path, {"good": VIEWER, "old": "{ gone }"})
     with pytest.raises(BadSettings, match="document 'old': Cannot query field 'gone'"):
         create_app(given, database_url="", catalogue=Catalogue((), ()), worker=Worker(uuid4()))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        ({"good": VIEWER, "old": "{ gone }"}, "document 'old': Cannot query field 'gone' on type 'Query'."),
+        ("{", "it cannot be read as JSON"),
+        ([VIEWER], "expected an object of documents by hash"),
+    ],
+)
+def test_a_server_with_a_bad_manifest_says_so_and_starts_nothing(
+    tmp_path: Path, workers: str, manifest: object, words: str
+) -> None:
+    file = settings(tmp_path, manifest).trusted_documents
+    with placed(workers=workers, trusted_documents=str(file), only_trusted_documents="on") as served:
+        served.begin()
+        assert served.wait() == BadSettings.exit_code
+        assert f"GUS_TRUSTED_DOCUMENTS: {file}: {words}" in served.output
+        # Neither a database nor a worker, which would be started again.
+        assert not any(word in served.output for word in ("PostgreSQL", "Worker", "Ready"))

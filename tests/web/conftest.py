@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.scripted import scripted_models
+from tests.e2e.scripted import Scripted, scripted_models
 from tests.e2e.served import Served, serving
 from tests.web.graphiql_page import GraphiQLPage
+from tests.web.node import PACKAGES
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -31,13 +32,23 @@ def gus() -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def scripted_gus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """With models that answer as the question says."""
-    with (
-        scripted_models(tmp_path_factory.mktemp("models")) as scripted,
-        serving(models=str(scripted.catalogue)) as served,
-    ):
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
+    """Models that answer as the question says."""
+    with scripted_models(tmp_path_factory.mktemp("models")) as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="session")
+def scripted_gus(scripted: Scripted) -> Iterator[Served]:
+    with serving(models=str(scripted.catalogue)) as served:
         yield served
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a front end's tools find their packages."""
+    (tmp_path / "node_modules").symlink_to(PACKAGES)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

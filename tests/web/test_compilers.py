@@ -6,20 +6,11 @@ from pathlib import Path
 import pytest
 from graphql import build_schema
 
-import schema
-from server.graphql import TransportLimits
-from server.graphql.documents import Documents
-from server.graphql.persisted import problems_of
-from server.graphql.run import graphql_schema
-from server.settings import Settings
-from server.trusted import read_trusted_documents
-from tests.e2e.served import ROOT
 from tests.everything import operations
-from tests.web.node import HERE, PACKAGES, refused_by, told_by
+from tests.web.compilers import SCALARS, SCHEMA, compile_relay
+from tests.web.node import HERE, refused_by, told_by
 
-SCHEMA = ROOT / "schema/schema.graphql"
 OPERATIONS = list(operations(build_schema(SCHEMA.read_text()), "everything"))
-SCALARS = {"DateTime": "string", "Decimal": "string", "JSON": "unknown", "Long": "number"}
 FORWARD = """
     first: Int
 
@@ -41,19 +32,10 @@ CODEGEN = {
 pytestmark = pytest.mark.web
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "node_modules").symlink_to(PACKAGES)
-    return tmp_path
-
-
 def test_relay_compiles_every_root_field(folder: Path) -> None:
     tags = [f"graphql`{operation}`;" for operation in OPERATIONS]
     (folder / "everything.ts").write_text('import { graphql } from "react-relay";\n' + "\n".join(tags))
-    (folder / "schema.graphql").write_text(SCHEMA.read_text())
-    config = {"src": ".", "schema": "schema.graphql", "language": "typescript", "customScalarTypes": SCALARS}
-    (folder / "relay.config.json").write_text(json.dumps(config))
-    told_by(["node_modules/.bin/relay-compiler"], cwd=folder)
+    compile_relay(folder)
     assert len(list((folder / "__generated__").glob("*.graphql.ts"))) == len(OPERATIONS)
 
 
@@ -94,22 +76,6 @@ def linting(folder: Path, contract: str) -> list[str]:
     (folder / "schema.graphql").write_text(contract)
     (folder / "eslint.config.mjs").write_text((HERE / "programs/eslint.config.mjs").read_text())
     return ["node_modules/.bin/eslint", "--max-warnings", "0", "schema.graphql"]
-
-
-def test_relays_manifest_is_one_of_trusted_documents(folder: Path) -> None:
-    (folder / "models.ts").write_text(
-        'import { graphql } from "react-relay";\ngraphql`query modelsQuery { models { key } }`;'
-    )
-    (folder / "schema.graphql").write_text(SCHEMA.read_text())
-    manifest = folder / "manifest.json"
-    manifest.write_text("{}")
-    persisting = {"file": manifest.name, "algorithm": "SHA256"}
-    config = {"src": ".", "schema": "schema.graphql", "language": "typescript", "persistConfig": persisting}
-    (folder / "relay.config.json").write_text(json.dumps({**config, "customScalarTypes": SCALARS}))
-    told_by(["node_modules/.bin/relay-compiler"], cwd=folder)
-    trusted = read_trusted_documents(Settings(trusted_documents=manifest))
-    documents = Documents(graphql_schema(schema.build()), TransportLimits(), introspection=False)
-    assert (len(trusted.texts), problems_of(trusted, documents)) == (1, {})
 
 
 def test_codegen_reads_the_contract_from_the_server(folder: Path, gus_url: str) -> None:

@@ -111,6 +111,16 @@ async def test_a_trusted_document_is_known_from_the_start(trusted: TrustedDocume
         assert (await asked(toy, **named, variables={"name": "d"}))["data"] == {"hello": "hello d"}
 
 
+async def test_a_name_may_say_what_hash_it_is() -> None:
+    """As graphql-codegen writes it; the name need not be the hash of this very text."""
+    named = {"persistedQuery": {"version": 1, "sha256Hash": "sha256:abc"}}
+    async with running(trusted=TrustedDocuments({"sha256:abc": HELLO}, only=True)) as toy:
+        for envelope in ({"documentId": "sha256:abc"}, {"documentId": "abc"}, {"extensions": named}):
+            assert "data" in await asked(toy, **envelope), envelope
+        declared = {"persistedQuery": {"version": 1, "sha256Hash": f"sha256:{sha256(HELLO.encode()).hexdigest()}"}}
+        assert "data" in await asked(toy, query=HELLO, extensions=declared)
+
+
 async def test_where_only_trusted_ones_are_taken_nothing_else_is_and_nothing_is_registered() -> None:
     async with running(trusted=ONLY) as toy:
         other = "{viewer}"
