@@ -9,7 +9,7 @@ from domain.conversation.commands import Command, fingerprint
 from domain.conversation.entity import Conversation
 from domain.conversation.service import made_and_deleted, recall
 from domain.conversation.store import ConversationStore, Draft, KeyTaken, Memo, Remembered
-from domain.errors import TooManyGenerations
+from domain.errors import Refusal, TooManyGenerations
 from domain.generation.entity import (
     Generation,
     GenerationSettings,
@@ -81,17 +81,25 @@ class Once:
         """`write` checks, plans and writes all of it or nothing. It may raise KeyTaken and Moved: then it is tried again."""
         made_of = fingerprint(command)
         while True:
-            if done := await recall(self._conversations, viewer, command.idempotency_key, made_of):
-                return await self._replay(viewer, done)
-            viewer.require_writing()
-            self._runs.require_open()
             try:
-                return (await write()).sent
-            except (Moved, KeyTaken):
+                return await self._written(viewer, write)
+            except Moved:
                 continue
-            except Crowded as crowded:
-                running = await self._generations.unfinished(viewer.id, MOST_SHOWN)
-                raise TooManyGenerations(running, active=crowded.active, limit=crowded.limit) from None
+            except (KeyTaken, Refusal) as refused:
+                # Before any refusal stands what was done under the key. Where nothing is refused, writing finds it taken.
+                if done := await recall(self._conversations, viewer, command.idempotency_key, made_of):
+                    return await self._replay(viewer, done)
+                if isinstance(refused, Refusal):
+                    raise
+
+    async def _written(self, viewer: Viewer, write: Callable[[], Awaitable[Written]]) -> Sent:
+        viewer.require_writing()
+        self._runs.require_open()
+        try:
+            return (await write()).sent
+        except Crowded as crowded:
+            running = await self._generations.unfinished(viewer.id, MOST_SHOWN)
+            raise TooManyGenerations(running, active=crowded.active, limit=crowded.limit) from None
 
     async def write_and_start(self, writing: Coroutine[None, None, Written]) -> Written:
         """A client that leaves between the commit and the start must not leave a run behind that nobody plays."""

@@ -8,16 +8,17 @@ from datetime import timedelta
 from typing import Protocol
 
 from domain.conversation.commands import BusyPolicy, RegenerateReply, SendMessage
+from domain.conversation.entity import Conversation
 from domain.conversation.once import Moved, Once, Sent, Written, memo, new_run
 from domain.conversation.plan import Beside, Plan, Plans, new_conversation
-from domain.conversation.store import ConversationStore, Draft, NewRun, Standing, Tree, Writing
+from domain.conversation.store import ConversationStore, Draft, Grown, NewRun, Standing, Tree, Writing
 from domain.conversation.wishes import Starting
 from domain.errors import ConversationBusy, NotFound, QuotaExceeded, StaleBranch
 from domain.generation.entity import FinishReason, Generation, GenerationStatus, GenerationTrigger
 from domain.generation.log import GenerationSnapshot, LogEntry, StopRequest
 from domain.generation.prepare import Order
 from domain.generation.runs import Runs
-from domain.message import MessageRole, MessageStatus
+from domain.message import Message, MessageRole, MessageStatus
 from domain.quota.admission import Admission, Admitted, Crowded
 from domain.user import Viewer
 from domain.world import GenerationId, MessageId, World
@@ -115,42 +116,70 @@ class Sends:
         assert asked_id is not None, "what is not said now stands there"
         done = memo(viewer, plan.command, plan.conversation.id, asked_id, reply)
         async with self._conversations.writing(done) as writing:
-            admitted = await self._admission.admit(writing, self._admission.payer(viewer), self._plans.claim(plan))
+            payer, claim = self._admission.payer(viewer), self._plans.claim(plan)
+            if plan.wish.conversation is None and said is not None:
+                return await self._open(writing, plan, said, reply, Admitted(payer, claim))
+            admitted = await self._admission.admit(writing, payer, claim)
             tree = await _tree(writing, viewer, plan)
             return await self._grow(tree, plan, said, reply, admitted=admitted)
+
+    async def _open(self, writing: Writing, plan: Plan, said: Draft, reply: Draft, admitted: Admitted) -> Written:
+        """What limits have to say of it comes back with all that was written, and a refusal takes that back."""
+        run, instruction = self._run(plan, plan.conversation, said.id, reply, admitted), _instruction(plan)
+        begun, drafts = self._begun(run, plan, admitted), [said, replace(reply, status=run.status.of_reply())]
+        opening = writing.opening(plan.conversation, instruction, drafts, begun)
+        admitted = await self._admission.admit(opening, admitted.payer, admitted.claim)
+        if admitted.crossed:
+            run = self._run(plan, plan.conversation, said.id, reply, admitted)
+            await opening.note(run)
+        return self._written(plan, opening.grown.messages[0], opening.grown, run)
 
     async def _grow(self, tree: Tree, plan: Plan, said: Draft | None, reply: Draft, *, admitted: Admitted) -> Written:
         standing = await _standing(tree, plan)
         asked_id = said.id if said else plan.answers
         assert asked_id is not None, "what is not said now stands there"
-        ahead = plan.ahead(standing)
-        run = new_run(
+        run = self._run(plan, tree.conversation, asked_id, reply, admitted, ahead=plan.ahead(standing))
+        if run.status is GenerationStatus.RUNNING and not plan.window.settled:
+            # A reply in it has ended since it was read, and says more now.
+            raise Moved
+        reply = replace(reply, status=run.status.of_reply())
+        drafts = [said, reply] if said else [reply]
+        grown = await tree.grow(drafts, standing.message, self._begun(run, plan, admitted))
+        asked = grown.messages[0] if said else standing.message
+        assert asked is not None, "a reply answers something"
+        return self._written(plan, asked, grown, run)
+
+    def _run(
+        self,
+        plan: Plan,
+        conversation: Conversation,
+        asked: MessageId,
+        reply: Draft,
+        admitted: Admitted,
+        *,
+        ahead: Generation | None = None,
+    ) -> Generation:
+        return new_run(
             reply,
-            tree.conversation,
+            conversation,
             plan.model,
             plan.wish.settings,
             plan.window,
-            asked=asked_id,
+            asked=asked,
             admitted=admitted,
             trigger=plan.wish.trigger,
             queued=ahead is not None or self._runs.has_line(plan.model),
             waits_for=ahead.id if ahead else None,
             instruction=plan.wish.instruction,
         )
-        if run.status is GenerationStatus.RUNNING and not plan.window.settled:
-            # A reply in it has ended since it was read, and says more now.
-            raise Moved
-        reply = replace(reply, status=run.status.of_reply())
-        node, left_job = self._runs.node, plan.window.sums_up is not None
-        drafts = [said, reply] if said else [reply]
-        begun = NewRun(run, node.id, node.lease, plan.window.sums_up, admitted)
-        grown = await tree.grow(drafts, standing.message, begun)
-        asked = grown.messages[0] if said else standing.message
-        assert asked is not None, "a reply answers something"
-        sent = Sent(grown.conversation, asked, grown.messages[-1], run, replayed=False)
-        if run.status is GenerationStatus.QUEUED:
-            return Written(sent, None, left_job)
-        return Written(sent, Order(run, plan.model, plan.window.request), left_job)
+
+    def _begun(self, run: Generation, plan: Plan, admitted: Admitted) -> NewRun:
+        return NewRun(run, self._runs.node.id, self._runs.node.lease, plan.window.sums_up, admitted)
+
+    def _written(self, plan: Plan, asked: Message, grown: Grown, run: Generation) -> Written:
+        sent, left_job = Sent(grown.conversation, asked, grown.messages[-1], run, replayed=False), plan.window.sums_up
+        order = Order(run, plan.model, plan.window.request) if run.status is not GenerationStatus.QUEUED else None
+        return Written(sent, order, left_job is not None)
 
     def _said(self, plan: Plan) -> Draft | None:
         """What the user says; None: it stands there already."""
@@ -183,9 +212,11 @@ _NAMES = {
 }
 
 
+def _instruction(plan: Plan) -> str | None:
+    return new_conversation(plan.command).instruction
+
+
 async def _tree(writing: Writing, viewer: Viewer, plan: Plan) -> Tree:
-    if plan.wish.conversation is None:
-        return await writing.open(plan.conversation, new_conversation(plan.command).instruction)
     tree = await writing.lock(viewer.id, plan.conversation.id)
     if tree is None:
         raise NotFound("input", _NAMES[plan.wish.trigger])

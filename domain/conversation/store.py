@@ -134,16 +134,38 @@ class Tree(Protocol):
         """From now on the conversation's instruction is `text`; None: it has none. False: that is so already."""
 
 
+class Opening(Protocol):
+    """A conversation that begins with a question and its run: what counts their claim writes all of them. To be used once."""
+
+    @property
+    def grown(self) -> Grown:
+        """As it stands once the claim is counted."""
+
+    async def reserve(self, payer: Payer, claim: Claim) -> Counted:
+        """As Counting says it. Raises KeyTaken."""
+
+    async def tell(self, crossed: Sequence[Quota]) -> None: ...
+
+    async def note(self, run: Generation) -> None:
+        """The notices that the run was given since."""
+
+
 class Writing(Protocol):
     """One short transaction. Its locks are taken in this order: quotas, the conversation, what is inserted.
 
-    The first of `reserve`, `lock` and `open` remembers the memo, if there is one, in the same statement; it raises KeyTaken.
+    The first of `reserve`, `lock`, `open` and an opening's `reserve` remembers the memo, if there is one, in the same
+    statement; it raises KeyTaken.
     """
 
     async def reserve(self, payer: Payer, claim: Claim) -> Counted:
         """As Counting says it. Before `lock` and `open`."""
 
     async def tell(self, crossed: Sequence[Quota]) -> None: ...
+
+    def opening(
+        self, conversation: Conversation, instruction: str | None, drafts: Sequence[Draft], run: NewRun
+    ) -> Opening:
+        """Instead of `reserve` and `open`. The drafts as a chain from a root on; `run` writes the last."""
 
     async def open(self, conversation: Conversation, instruction: str | None = None) -> Tree: ...
 

@@ -5,27 +5,20 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from asyncpg import Record
-
 from domain.conversation.entity import Conversation
 from domain.conversation.store import Draft, Grown, NewRun, Standing
-from domain.generation.entity import Generation, GenerationStatus
+from domain.generation.entity import Generation
 from domain.instruction import InstructionScope
-from domain.job import JobKind
 from domain.message import Message, Place
 from domain.world import BranchId, GenerationId, MessageId, World
 from repositories.conversation.change import change, show
+from repositories.conversation.growth import BEGIN, NO_RUN, PLACED, draft_columns, placed, run_columns
 from repositories.conversation.row import to_conversation
 from repositories.database import Session
-from repositories.generation.context import context_json
-from repositories.generation.detail import notices_json, prices_json, settings_json, started_json, tokens_json
-from repositories.generation.row import Kind, to_generation
+from repositories.generation.row import to_generation
 from repositories.instruction import say
-from repositories.job.rows import enqueue
 from repositories.message.leaf import leaves_below
 from repositories.message.row import COLUMNS, RUN, to_message
-from repositories.money import nano
-from repositories.tables import EventKind
 
 # A statement of its own after the lock: the snapshot of the one that waits for the lock is older than the lock.
 # Unfinished runs are few: the climb from the message ends at the highest reply among them, and at once without any.
@@ -58,39 +51,6 @@ active_leaf_id = $2, activations = activations + 1, last_message_at = $3, update
 state = CASE state WHEN 'INACTIVE' THEN 'ACTIVE' ELSE state END, has_unread = false
 """
 
-# `run` writes the leaf; $4 null: none does. One that waits for its turn has no lease, and an empty log. $23: the path down to
-# that message is to be summed up; one job of a conversation at a time.
-_BEGIN = f"""
-, run AS (
-  INSERT INTO generations (id, conversation_id, owner_id, reply_id, trigger, status, model_key, requested_model_key,
-    settings, estimated_input_tokens, queued_at, started_at, text_offset, attempt, waits_for, last_seq, node, lease_until,
-    instruction, context, notices, payer_id, api_key_id, reserved_at, reserved_messages, reserved_tokens, reserved_nano,
-    prices, address_id)
-  SELECT $4, id, owner_id, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, now() + $18::interval,
-    $20, $21, $22, $24, $25, CASE WHEN $24::uuid IS NOT NULL THEN now() END, $26, $27, $28, $29, $30
-  FROM conversation WHERE $4::uuid IS NOT NULL
-), started AS (
-  INSERT INTO generation_events (generation_id, seq, at, kind, detail)
-  SELECT $4, $16, now(), {Kind.STARTED:d}, $19::jsonb WHERE $16::int = 1
-), told_of_run AS (
-  INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, generation_id, owner_id)
-  SELECT id, event_seq, statement_timestamp(), {EventKind.REPLY_STARTED:d}, $2, $4, owner_id
-  FROM conversation WHERE $4::uuid IS NOT NULL
-), job AS (
-  {
-    enqueue(
-        JobKind.SUMMARY,
-        key="id",
-        owner="owner_id",
-        conversation="id",
-        message="$23::uuid",
-    )
-}
-  FROM conversation WHERE $23::uuid IS NOT NULL
-  ON CONFLICT DO NOTHING
-)
-"""
-
 # `place` is where the first draft goes. A parent without children was the tip of its branch, which then goes on.
 _GROW = f"""
 WITH conversation AS (
@@ -109,32 +69,9 @@ WITH conversation AS (
   SELECT branch_id, NULL, NULL, depth + 1, 1 FROM parent WHERE child_count = 1
   UNION ALL
   SELECT $32, NULL, NULL, 0, root_count FROM conversation WHERE $31 IS NULL
-), opened AS (
-  INSERT INTO branches (id, conversation_id, parent_branch_id, fork_depth, tip_number, active_seq)
-  SELECT place.branch_id, c.id, place.parent_branch_id, place.fork_depth, c.message_count, c.activations
-  FROM place, conversation c WHERE place.branch_id = $32
-), extended AS (
-  UPDATE branches b SET tip_number = c.message_count, active_seq = c.activations
-  FROM place, conversation c WHERE b.id = place.branch_id AND place.branch_id <> $32
-), draft AS (
-  SELECT * FROM unnest($33, $34::text[], $35::text[], $36::text[], $37::timestamptz[], $38::timestamptz[],
-    $39::text[], $40::uuid[], $41::text[], $42::jsonb[]) WITH ORDINALITY
-    AS d (id, role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens, n)
-), added AS (
-  INSERT INTO messages (id, conversation_id, branch_id, parent_id, depth, number, sibling_index, child_count,
-    role, status, text, sent_at, received_at, idempotency_key, generation_id, model_key, tokens)
-  SELECT d.id, c.id, place.branch_id, coalesce(lag(d.id) OVER (ORDER BY d.n), $31), place.depth + d.n - 1,
-    c.message_count - cardinality($33) + d.n, CASE WHEN d.n = 1 THEN place.sibling_index ELSE 1 END,
-    (d.n < cardinality($33))::int, d.role, d.status, d.text, d.sent_at, d.received_at, d.idempotency_key,
-    d.generation_id, d.model_key, d.tokens
-  FROM conversation c, place, draft d
-), told_of_messages AS (
-  INSERT INTO conversation_events (conversation_id, seq, at, kind, message_id, owner_id)
-  SELECT c.id, c.event_seq - ($4 IS NOT NULL)::int - cardinality($33) + d.n, statement_timestamp(),
-    {EventKind.MESSAGE_ADDED:d}, d.id, c.owner_id
-  FROM conversation c, draft d
 )
-{_BEGIN}
+{PLACED}
+{BEGIN}
 SELECT c.*, place.branch_id, place.depth, place.sibling_index FROM conversation c, place
 """
 
@@ -147,7 +84,7 @@ WITH conversation AS (
 ), marked AS (
   UPDATE branches b SET active_seq = c.activations FROM reply, conversation c WHERE b.id = reply.branch_id
 )
-{_BEGIN}
+{BEGIN}
 SELECT * FROM conversation
 """
 
@@ -173,7 +110,7 @@ class SqlTree:
 
     async def grow(self, drafts: Sequence[Draft], parent: Message | None, run: NewRun | None = None) -> Grown:
         leaf, parent_id = drafts[-1], None if parent is None else parent.id
-        written = _run(run) if run else _NO_RUN
+        written = run_columns(run) if run else NO_RUN
         # No row where the parent is of another conversation: then it is a bug, and nothing is kept.
         [row] = await self._session.fetch(
             _GROW,
@@ -183,15 +120,22 @@ class SqlTree:
             *written,
             parent_id,
             self._world.new_id(),
-            *_columns(drafts),
+            *draft_columns(drafts),
         )
         self._conversation = to_conversation(row)
-        return Grown(self._conversation, _placed(drafts, self._conversation, row, parent_id))
+        first = Place(
+            BranchId(row["branch_id"]),
+            parent_id,
+            row["depth"],
+            self._conversation.message_count - len(drafts) + 1,
+            row["sibling_index"],
+        )
+        return Grown(self._conversation, placed(drafts, self._conversation, first))
 
     async def reopen(self, reply: Message, run: NewRun) -> Grown:
         begun, status = run.generation, run.generation.status.of_reply()
         [row] = await self._session.fetch(
-            _REOPEN, self.conversation.id, reply.id, begun.queued_at, *_run(run), status.value
+            _REOPEN, self.conversation.id, reply.id, begun.queued_at, *run_columns(run), status.value
         )
         self._conversation = to_conversation(row)
         reopened = replace(reply, generation_id=begun.id, status=status, completed_at=None, text_through_seq=0)
@@ -219,93 +163,3 @@ class SqlTree:
         """A path that is busy costs a statement more."""
         row = await self._session.fetchrow(_RUN, run_id) if run_id else None
         return None if row is None else to_generation(row)
-
-
-def _placed(
-    drafts: Sequence[Draft], conversation: Conversation, row: Record, parent_id: MessageId | None
-) -> tuple[Message, ...]:
-    branch_id, number = BranchId(row["branch_id"]), conversation.message_count - len(drafts) + 1
-    parents = [parent_id, *(draft.id for draft in drafts)]
-    return tuple(
-        _message(
-            draft,
-            Place(branch_id, parents[n], row["depth"] + n, number + n, row["sibling_index"] if n == 0 else 1),
-            conversation,
-            child_count=int(n + 1 < len(drafts)),
-        )
-        for n, draft in enumerate(drafts)
-    )
-
-
-def _message(draft: Draft, place: Place, conversation: Conversation, *, child_count: int) -> Message:
-    return Message(
-        draft.id,
-        conversation.id,
-        conversation.owner_id,
-        place,
-        draft.role,
-        draft.status,
-        draft.text,
-        draft.received_at,
-        sent_at=draft.sent_at,
-        idempotency_key=draft.idempotency_key,
-        child_count=child_count,
-        generation_id=draft.generation_id,
-        model_key=draft.model_key,
-        tokens=None if draft.tokens is None else draft.tokens.tokens,
-    )
-
-
-def _columns(drafts: Sequence[Draft]) -> list[list[object]]:
-    """As _GROW unnests them."""
-    return [
-        [draft.id for draft in drafts],
-        [draft.role.value for draft in drafts],
-        [draft.status.value for draft in drafts],
-        [draft.text for draft in drafts],
-        [draft.sent_at for draft in drafts],
-        [draft.received_at for draft in drafts],
-        [draft.idempotency_key for draft in drafts],
-        [draft.generation_id for draft in drafts],
-        [draft.model_key for draft in drafts],
-        [tokens_json(draft.tokens) for draft in drafts],
-    ]
-
-
-def _run(run: NewRun) -> tuple[object, ...]:
-    """As _BEGIN takes it."""
-    generation, queued = run.generation, run.generation.status is GenerationStatus.QUEUED
-    return (
-        generation.id,
-        generation.trigger.value,
-        generation.status.value,
-        generation.model_key,
-        generation.requested_model_key,
-        settings_json(generation.settings),
-        generation.estimated_input_tokens,
-        generation.queued_at,
-        generation.started_at,
-        generation.text_offset,
-        generation.attempt,
-        generation.waits_for,
-        generation.last_seq,
-        *((None, None) if queued else (run.node, run.lease)),
-        started_json(generation.attempt, generation.model_key),
-        generation.instruction,
-        context_json(generation.context),
-        notices_json(generation.notices),
-        run.sums_up,
-        *_held(run),
-    )
-
-
-def _held(run: NewRun) -> tuple[object, ...]:
-    """What was counted for it in this transaction."""
-    if run.admitted is None:
-        return None, None, 0, 0, None, None, None
-    payer, claim = run.admitted.payer, run.admitted.claim
-    reserved = claim.messages, claim.tokens, nano(claim.cost), prices_json(claim.prices)
-    return payer.subject, payer.key_id, *reserved, payer.address
-
-
-_NO_RUN = (None,) * 27

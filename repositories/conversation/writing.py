@@ -1,7 +1,6 @@
 """One short transaction over a conversation."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from weakref import WeakValueDictionary
 
 from domain.conversation.commands import ForkScope
 from domain.conversation.entity import Conversation
-from domain.conversation.store import KeyTaken, Memo, Part
+from domain.conversation.store import Draft, KeyTaken, Memo, NewRun, Part
 from domain.errors import Unavailable
 from domain.generation.entity import FinishReason
 from domain.message import Message
@@ -17,32 +16,23 @@ from domain.quota.claim import Claim
 from domain.quota.counter import Counted, Payer, Quota
 from domain.world import ConversationId, GenerationId, UserId, World
 from repositories.conversation.fork import copy, part
+from repositories.conversation.memo import REMEMBERED, memo_columns
+from repositories.conversation.opening import Beginning, SqlOpening
 from repositories.conversation.row import policy_json, to_conversation
 from repositories.conversation.tree import SqlTree
 from repositories.database import Session
 from repositories.generation.detail import settings_json
 from repositories.instruction import copy as copy_instruction
-from repositories.money import nano
 from repositories.quota.row import to_counted
-from repositories.quota.sql import COUNTED, COUNTERS_NOW
+from repositories.quota.sql import COUNTED, COUNTERS_NOW, claim_columns
 from repositories.quota.store import tell
 from repositories.tables import EventKind
 
-# $2 null: there is nothing to remember. A twin in flight is waited for; what it took in the end is not free.
-_REMEMBERED = """
-WITH remembered AS (
-  INSERT INTO idempotency_keys (owner_id, key, fingerprint, ids, created_at)
-  SELECT $1, $2, $3, $4, now() WHERE $2::text IS NOT NULL ON CONFLICT DO NOTHING RETURNING true
-), key AS (
-  SELECT $2 IS NULL OR EXISTS (SELECT 1 FROM remembered) AS free
-)
-"""
-
-_RESERVE = f"{_REMEMBERED}, {COUNTED} {COUNTERS_NOW}"
+_RESERVE = f"{REMEMBERED}, {COUNTED} {COUNTERS_NOW}"
 
 # Seq 0 stands before every reader's cursor: it is for sidebars only.
 _OPEN = f"""
-{_REMEMBERED}, opened AS (
+{REMEMBERED}, opened AS (
   INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
     pinned, tags, message_count, root_count, settings, context_policy, forked_from_id, activations)
   SELECT $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, $16, $17, $18, 0 FROM key WHERE free
@@ -54,7 +44,7 @@ SELECT id, 0, clock_timestamp(), {EventKind.OPENED:d}, owner_id FROM opened
 
 # LATERAL: the key before the lock, and no lock without the key.
 _LOCK = f"""
-{_REMEMBERED}
+{REMEMBERED}
 SELECT key.free, c.* FROM key LEFT JOIN LATERAL (
   SELECT * FROM conversations
   WHERE id = $5 AND owner_id = $6 AND deleted_at IS NULL AND key.free FOR NO KEY UPDATE
@@ -112,15 +102,8 @@ class SqlWriting:
     async def reserve(self, payer: Payer, claim: Claim) -> Counted:
         [row] = await self._session.fetch(
             _RESERVE,
-            *_columns(self._memo),
-            payer.subject,
-            payer.key_id,
-            claim.messages,
-            claim.tokens,
-            nano(claim.cost),
-            str(payer.user.id),
-            payer.plan,
-            payer.address,
+            *memo_columns(self._memo),
+            *claim_columns(payer, claim),
         )
         if row["counters"] is None:
             raise KeyTaken
@@ -130,10 +113,15 @@ class SqlWriting:
     async def tell(self, crossed: Sequence[Quota]) -> None:
         await tell(self._session, crossed)
 
+    def opening(
+        self, conversation: Conversation, instruction: str | None, drafts: Sequence[Draft], run: NewRun
+    ) -> SqlOpening:
+        return SqlOpening(self._session, self._world, self._memo, Beginning(conversation, instruction, drafts, run))
+
     async def open(self, conversation: Conversation, instruction: str | None = None) -> SqlTree:
         opened = await self._session.execute(
             _OPEN,
-            *_columns(self._memo),
+            *memo_columns(self._memo),
             conversation.id,
             conversation.owner_id,
             conversation.title,
@@ -157,7 +145,7 @@ class SqlWriting:
         return tree
 
     async def lock(self, owner: UserId, conversation_id: ConversationId) -> SqlTree | None:
-        [row] = await self._session.fetch(_LOCK, *_columns(self._memo), conversation_id, owner)
+        [row] = await self._session.fetch(_LOCK, *memo_columns(self._memo), conversation_id, owner)
         if not row["free"]:
             raise KeyTaken
         return None if row["id"] is None else SqlTree(self._session, to_conversation(row), self._world)
@@ -175,11 +163,3 @@ class SqlWriting:
             return None
         stopped = await self._session.fetch(_STOP_ALL, conversation_id, at, FinishReason.CANCELLED.value)
         return [row["id"] for row in stopped]
-
-
-def _columns(memo: Memo | None) -> tuple[object, ...]:
-    """As _REMEMBERED takes them."""
-    if memo is None:
-        return None, None, None, None
-    ids = json.dumps({name: str(value) for name, value in memo.done.ids.items()})
-    return memo.owner, memo.key, memo.done.fingerprint, ids

@@ -3,6 +3,10 @@
 All lock counters in the order of their keys: subject, span, start.
 """
 
+from domain.quota.claim import Claim
+from domain.quota.counter import Payer
+from repositories.money import nano
+
 # $5 the payer, $6 the API key, $12 the address, $7 messages, $8 tokens, $9 nano-USD. ON CONFLICT takes the row's lock and its latest state;
 # the INSERT takes them in the order of its SELECT. Whether it was too much is seen from what comes back, and a refusal
 # rolls all of it back: counters are locked, checked and changed together in one round trip.
@@ -101,3 +105,9 @@ WITH counters AS MATERIALIZED ({LOCKED.format(run="$1")}), run AS (
 SELECT now() AS at, (SELECT json_agg(c) FROM counted c) AS counters,
 {_OVERRIDES.format(user="$4", key="$5::uuid", plan="$6")}
 """
+
+
+def claim_columns(payer: Payer, claim: Claim) -> tuple[object, ...]:
+    """As COUNTED and COUNTERS_NOW take them, from $5 on."""
+    user, cost = str(payer.user.id), nano(claim.cost)
+    return payer.subject, payer.key_id, claim.messages, claim.tokens, cost, user, payer.plan, payer.address

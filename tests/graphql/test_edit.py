@@ -216,9 +216,9 @@ async def test_it_takes_the_statements_of_a_send(ada: FrontEnd, start: Start, na
     query = f"mutation($input: {kind}Input!) {{{mutation}(input: $input) {{__typename}}}}"
     given = {name: first[takes]["id"], "idempotencyKey": "k", **({"text": "Two"} if name == "message" else {})}
     _, statements = await ada.counted(query, input=given)
-    # The key, the message, the conversation; for a regeneration the old run, and what it answers; instructions; BEGIN, what is
+    # The message, the conversation; for a regeneration the old run, and what it answers; instructions; BEGIN, what is
     # reserved, the lock, a look at what is answered (there is none above a new root), all that is written, COMMIT.
-    assert len(statements) == (9 if name == "message" else 12)
+    assert len(statements) == (8 if name == "message" else 11)
 
 
 async def status(ada: FrontEnd, started: dict[str, Any]) -> str:

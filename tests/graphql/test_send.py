@@ -5,7 +5,7 @@ from uuid import uuid4
 from server.compose import Gus
 from tests.graphql.asked import told
 from tests.graphql.documents import SEND
-from tests.graphql.front_end import FrontEnd, outlined, script
+from tests.graphql.front_end import FrontEnd, here, outlined, script
 from tests.graphql.rows import contents, counts
 from tests.model_server import ModelServer
 
@@ -133,6 +133,16 @@ async def test_a_repeated_send_is_answered_while_its_own_run_makes_the_path_busy
     assert (again["replayed"], again["reply"]["id"]) == (True, second["reply"]["id"])
 
 
+async def test_a_repeated_send_is_answered_where_a_new_one_would_be_refused(ada: FrontEnd) -> None:
+    first = await ada.said(script(words=1))
+    second = await ada.said(script(words=1), idempotencyKey="once", **here(first))
+    await ada.set_state(first["conversation"]["id"], "ARCHIVED")
+    again = await ada.send(script(words=1), idempotencyKey="once", **here(first))
+    assert (again["replayed"], again["reply"]["id"]) == (True, second["reply"]["id"])
+    assert (await ada.send("Else", idempotencyKey="once", **here(first)))["code"] == "KEY_REUSED"
+    assert (await ada.send("Else", idempotencyKey="new", **here(first)))["code"] == "CONVERSATION_CLOSED"
+
+
 async def test_a_refused_send_may_be_repeated_under_its_key(ada: FrontEnd) -> None:
     assert (await ada.send(" ", idempotencyKey="k"))["code"] == "INVALID_INPUT"
     assert (await ada.send(script(words=1), idempotencyKey="k"))["replayed"] is False
@@ -155,31 +165,33 @@ async def test_the_same_key_of_two_viewers_is_two_keys(ada: FrontEnd, bob: Front
 
 async def test_a_send_takes_these_statements_and_no_more(ada: FrontEnd) -> None:
     new, statements = await ada.counted(LEAN, input=slow("first"))
-    # The key is remembered with what is reserved; whatever the limits, that is one round trip.
-    asked, reserved, grown = ["idempotency_keys"], ["BEGIN", "idempotency_keys"], ["conversations", "COMMIT"]
-    opened = [*reserved, "idempotency_keys"]
     told = ["users"]  # the viewer's role, and with it all that is said for it
-    assert outlined(statements) == asked + told + opened + grown
+    # The key is remembered with what is reserved, whatever the limits, and all of a new conversation is written with both.
+    reserved = ["BEGIN", "idempotency_keys"]
+    assert outlined(statements) == [*told, *reserved, "COMMIT"]
     await ada.followed(new["sendMessage"]["generation"]["id"])
 
     here = {"conversation": new["sendMessage"]["conversation"]["id"]}
     next, statements = await ada.counted(LEAN, input={**slow("second"), **here})
-    planned, looked = ["conversations", *told, "messages"], ["generations"]
-    assert outlined(statements) == asked + planned + opened + looked + grown
+    planned, locked = ["conversations", *told, "messages"], ["idempotency_keys", "generations"]
+    grown = [*reserved, *locked, "conversations", "COMMIT"]
+    assert outlined(statements) == planned + grown
     await ada.followed(next["sendMessage"]["generation"]["id"])
 
     below = {**here, "parent": new["sendMessage"]["reply"]["id"]}
+    planned = ["conversations", "messages", *told, "messages"]
     _, statements = await ada.counted(LEAN, input={**slow("third"), **below})
-    assert outlined(statements) == [*asked, "conversations", "messages", *told, "messages", *opened, *looked, *grown]
+    assert outlined(statements) == planned + grown
 
     _, statements = await ada.counted(LEAN, input={**slow("third"), **below})
-    assert outlined(statements) == [*asked, "conversations", "messages", "generations"]
+    replayed = ["idempotency_keys", "conversations", "messages", "generations"]
+    assert outlined(statements) == [*planned, *reserved, "ROLLBACK", *replayed]
 
 
 async def test_a_run_takes_these_statements_beside_the_commits_of_its_text(ada: FrontEnd) -> None:
     sent, statements = await ada.counted(LEAN, input={"text": script(words=1), "idempotencyKey": "k"})
     await ada.followed(sent["sendMessage"]["generation"]["id"])
-    assert outlined(statements)[7:] == ["generations"]  # the end: one statement, and a commit of its own
+    assert outlined(statements)[4:] == ["generations"]  # the end: one statement, and a commit of its own
 
 
 def slow(key: str) -> dict[str, object]:
