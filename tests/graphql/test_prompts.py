@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from litestar import Litestar
@@ -44,6 +45,17 @@ query($reply: ID!, $run: ID!) {
   }
 }
 """
+
+
+# No more than is looked at: a step is asked for twenty thousand times.
+STARTED = """
+mutation($input: %s!) {
+  %s(input: $input) {
+    __typename ... on SendMessageSuccess { conversation { id } userMessage { id } reply { id } generation { id } }
+  }
+}
+"""
+ENDED = "subscription($id: ID!) { generationEvents(generation: $id, after: 0) { __typename } }"
 
 
 @pytest.fixture
@@ -101,41 +113,46 @@ class Told:
     async def step(self) -> None:
         self.before = self.model_server.seen[-1].number if self.model_server.seen else 0
         mark = f"q{self.seed}-{len(self.messages)}"
-        settings = {"settings": {"model": self.model}}
         replies = [message for message in self.messages if message.role == "assistant"]
         questions = [message for message in self.messages if message.role == "user"]
         if not self.messages:
             new = {"contextPolicy": self.policy, "instruction": self.instruction}
-            sent = await self.ada.said(self.asking(mark), newConversation=new, **settings)
+            text = self.asking(mark)
+            sent = await self.ended("sendMessage", text=text, newConversation=new)
             self.conversation = sent["conversation"]["id"]
-            await self.see(sent, None)
+            await self.see(sent, None, text)
             return
         parent = self.dice.choice([replies[-1]] * 20 + replies + self.messages)
         match self.dice.choices(("send", "edit", "regenerate", "instruct"), (7, 1, 1, 1))[0]:
             case "send":
-                place = {"conversation": self.conversation, "parent": parent.id}
-                await self.see(await self.ada.said(self.asking(mark), **place, **settings), parent)
+                text, place = self.asking(mark), {"conversation": self.conversation, "parent": parent.id}
+                await self.see(await self.ended("sendMessage", text=text, **place), parent, text)
             case "edit":
-                old = self.dice.choice(questions)
-                sent = await self.ended(await self.ada.edit(old.id, self.asking(mark), **settings))
-                await self.see(sent, old.parent)
+                old, text = self.dice.choice(questions), self.asking(mark)
+                await self.see(await self.ended("editMessage", text=text, message=old.id), old.parent, text)
             case "regenerate":
                 old = self.dice.choice(replies)
-                await self.see(await self.ended(await self.ada.regenerate(old.id, **settings)), old.parent)
+                assert old.parent is not None
+                await self.see(await self.ended("regenerateReply", reply=old.id), old.parent.parent, old.parent.text)
             case "instruct":
                 self.instruction = f"Rule {len(self.messages)} holds."
                 await self.ada.update(self.conversation, instruction=self.instruction)
 
-    async def ended(self, sent: dict[str, Any]) -> dict[str, Any]:
+    async def ended(self, mutation: str, **input: object) -> dict[str, Any]:
+        """What was asked for, when its reply has ended."""
+        given = {**input, "idempotencyKey": str(uuid4()), "settings": {"model": self.model}}
+        document = STARTED % (f"{mutation[0].upper()}{mutation[1:]}Input", mutation)
+        sent: dict[str, Any] = (await self.ada.ask(document, input=given))[mutation]
         assert sent["__typename"] == "SendMessageSuccess", sent
-        await self.ada.followed(sent["generation"]["id"])
+        async with self.ada.watching(ENDED, id=sent["generation"]["id"]) as events:
+            assert [event["__typename"] async for event in events][-1] == "GenerationFinished"
         return sent
 
-    async def see(self, sent: dict[str, Any], parent: Said | None) -> None:
+    async def see(self, sent: dict[str, Any], parent: Said | None, text: str) -> None:
         """Takes the exchange into the tree, and looks at what the model was asked."""
         asked = next((message for message in self.messages if message.id == sent["userMessage"]["id"]), None)
         if asked is None:
-            asked = Said(sent["userMessage"]["id"], parent, "user", sent["userMessage"]["text"])
+            asked = Said(sent["userMessage"]["id"], parent, "user", text)
             self.messages.append(asked)
         found = await self.ada.ask(GIVEN, reply=sent["reply"]["id"], run=sent["generation"]["id"])
         self.messages.append(Said(sent["reply"]["id"], asked, "assistant", found["message"]["text"]))

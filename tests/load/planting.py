@@ -7,6 +7,8 @@ from asyncpg import Connection
 
 from domain.world import ConversationId, MessageId, UserId
 
+WORDS = 16
+
 _CONVERSATION = """
 INSERT INTO conversations (id, owner_id, title_source, state, version, created_at, updated_at, last_message_at, pinned,
   tags, message_count, root_count, settings, activations)
@@ -28,7 +30,7 @@ WITH trunk AS (
 INSERT INTO {_COLUMNS}
 SELECT md5($1::uuid::text || n)::uuid, $1, trunk.id, CASE WHEN n > 1 THEN md5($1::uuid::text || (n - 1))::uuid END, n - 1, n, 1,
   CASE WHEN n < $2 THEN 1 ELSE 0 END, CASE n % 2 WHEN 1 THEN 'USER' ELSE 'ASSISTANT' END, 'COMPLETE',
-  repeat('word ', 16), now()
+  repeat('word ', $3), now()
 FROM trunk, generate_series(1, $2::int) n
 """
 
@@ -47,7 +49,7 @@ SELECT md5($1::uuid::text || kind || k)::uuid, $1, md5($1::uuid::text || 'b' || 
   CASE kind WHEN 'u' THEN 2 * k ELSE 2 * k + 1 END, 3 * k + CASE kind WHEN 'u' THEN 1 WHEN 'a' THEN 2 ELSE 3 END,
   CASE kind WHEN 'r' THEN 2 ELSE 1 END,
   CASE WHEN kind = 'u' THEN 2 WHEN kind = 'r' AND k < $2 - 1 THEN 1 ELSE 0 END,
-  CASE kind WHEN 'u' THEN 'USER' ELSE 'ASSISTANT' END, 'COMPLETE', repeat('word ', 16), now()
+  CASE kind WHEN 'u' THEN 'USER' ELSE 'ASSISTANT' END, 'COMPLETE', repeat('word ', $3), now()
 FROM generate_series(0, $2::int - 1) k, unnest(ARRAY['u', 'a', 'r']) kind
 """
 
@@ -61,20 +63,20 @@ class Planted:
     leaf: MessageId
 
 
-async def plant_line(connection: Connection, owner: UserId, messages: int) -> Planted:
-    """Never forked."""
-    return await _planted(connection, owner, _LINE, messages, messages)
+async def plant_line(connection: Connection, owner: UserId, messages: int, words: int = WORDS) -> Planted:
+    """Never forked. `words`: of each message."""
+    return await _planted(connection, owner, _LINE, (messages, words), messages)
 
 
 async def plant_regenerated(connection: Connection, owner: UserId, turns: int) -> Planted:
     """Every answer regenerated: as many branches as turns, each a branch of the one before."""
-    return await _planted(connection, owner, _REGENERATED, turns, 3 * turns)
+    return await _planted(connection, owner, _REGENERATED, (turns, WORDS), 3 * turns)
 
 
-async def _planted(connection: Connection, owner: UserId, sql: str, size: int, messages: int) -> Planted:
+async def _planted(connection: Connection, owner: UserId, sql: str, size: tuple[int, int], messages: int) -> Planted:
     async with connection.transaction():
         conversation_id: UUID = await connection.fetchval(_CONVERSATION, owner, messages)
-        await connection.execute(sql, conversation_id, size)
+        await connection.execute(sql, conversation_id, *size)
         first, leaf = [await _message(connection, conversation_id, number) for number in (1, messages)]
         await connection.execute(_SHOW, conversation_id, leaf)
     return Planted(ConversationId(conversation_id), first, leaf)
