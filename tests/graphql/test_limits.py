@@ -44,6 +44,18 @@ async def test_what_would_go_past_a_hard_limit_is_refused_and_changes_nothing(
     }
 
 
+async def test_so_many_sends_in_one_document_are_so_many_admissions(ada: FrontEnd, grace: FrontEnd, gus: Gus) -> None:
+    await limit(grace, "MESSAGES", "DAY", "3")
+    sends = " ".join(
+        f"""s{number}: sendMessage(input: {{text: "Hello", idempotencyKey: "aliased-send-{number}"}}) {{ __typename }}"""
+        for number in range(5)
+    )
+    told = await ada.ask(f"mutation {{ {sends} }}")
+    assert [each["__typename"] for each in told.values()] == ["SendMessageSuccess"] * 3 + ["QuotaExceeded"] * 2
+    assert (await quota(ada))["used"] == "3"
+    assert await gus.database.fetchrow("SELECT count(*) AS runs FROM generations") == (3,)
+
+
 @pytest.mark.parametrize("metric", ["TOKENS", "COST"])
 async def test_the_most_that_a_run_may_take_is_held_until_it_ends(ada: FrontEnd, grace: FrontEnd, metric: str) -> None:
     await limit(grace, metric, "DAY", "1000000")
