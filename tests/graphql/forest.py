@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -138,6 +138,14 @@ class Forest:
     @property
     def unfinished(self) -> list[StoredRun]:
         return [run for run in self.runs.values() if run.ended_at is None]
+
+    def at_one_leaf(self, pick: int) -> "Forest":
+        """Nothing but that leaf and its conversation, for acts that are to meet; counted around."""
+        ends = [(tree, leaf) for tree in self.trees.values() for leaf in tree.leaves]
+        if not ends:
+            return self
+        tree, leaf = ends[pick % len(ends)]
+        return Forest({tree.conversation.id: replace(tree, messages=(leaf,))})
 
 
 async def stored(database: Database, owner: UUID) -> Forest:

@@ -100,7 +100,7 @@ class Story(RuleBasedStateMachine):
     @rule(act=acts())
     def one(self, act: Act) -> None:
         self._stage.steps += 1
-        done = self._stage.run(self._perform(act))
+        done = self._stage.run(self._perform(act, self._forest))
         self._look_again()
         if done is None:
             return
@@ -112,13 +112,14 @@ class Story(RuleBasedStateMachine):
             assert done.tree is not None
             assert done.tree.conversation.id not in self._forest.trees
 
-    @rule(several=st.lists(acts(), min_size=2, max_size=5))
-    def at_once(self, several: list[Act]) -> None:
-        """In turns to one process and the other."""
+    @rule(several=st.lists(acts(), min_size=2, max_size=5), place=st.none() | st.integers(0, 10_000))
+    def at_once(self, several: list[Act], place: int | None) -> None:
+        """In turns to one process and the other; anywhere, or all at one leaf."""
         self._stage.steps += 1
         here = several[0].elsewhere
         several = [replace(act, elsewhere=here ^ bool(number % 2)) for number, act in enumerate(several)]
-        answered = self._stage.run(self._perform_all(several))
+        forest = self._forest if place is None else self._forest.at_one_leaf(place)
+        answered = self._stage.run(self._perform_all(several, forest))
         self._look_again()
         for done in answered:
             assert done is None or done.succeeded or done.answered in OVERTAKEN, done
@@ -133,9 +134,9 @@ class Story(RuleBasedStateMachine):
         self._stage.run(self._rest())
         self._look_again()
 
-    async def _perform(self, act: Act) -> Done | None:
+    async def _perform(self, act: Act, forest: Forest) -> Done | None:
         try:
-            done = await performed(act, self._user[act.elsewhere], self._forest)
+            done = await performed(act, self._user[act.elsewhere], forest)
         except Erred as erred:
             # Its conversation was deleted after it was done, and before it was told.
             if erred.codes != ["UNAVAILABLE"]:
@@ -146,8 +147,8 @@ class Story(RuleBasedStateMachine):
         self._told.append(f"{act} {done.answered if done else 'of nothing'}")
         return done
 
-    async def _perform_all(self, several: list[Act]) -> list[Done | None]:
-        return await asyncio.gather(*map(self._perform, several))
+    async def _perform_all(self, several: list[Act], forest: Forest) -> list[Done | None]:
+        return await asyncio.gather(*(self._perform(act, forest) for act in several))
 
     def _look_again(self) -> None:
         before, self._forest = self._forest, self._stage.run(stored(self._stage.database, self._owner))
