@@ -73,7 +73,7 @@ async def users(
 
 async def set_user_role(
     info: Info,
-    user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+    user: Annotated[strawberry.ID, strawberry.argument(description="Whose it is.")],
     role: Annotated[Role, strawberry.argument(description="What the user may do from now on.")],
 ) -> RoleSet:
     return RoleSet(await info.context.services.accounts.set_role(info.context.viewer, node.user_id(user), role))
@@ -81,7 +81,7 @@ async def set_user_role(
 
 async def set_user_plan(
     info: Info,
-    user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+    user: Annotated[strawberry.ID, strawberry.argument(description="Whose it is.")],
     plan: Annotated[str, strawberry.argument(description="A `Plan.key`.")],
 ) -> PlanSet:
     found = node.user_id(user)

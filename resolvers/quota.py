@@ -17,7 +17,7 @@ from resolvers.context import Info
 
 @strawberry.input(description="A limit. Exactly one of `user`, `apiKey` and `plan`; null limits: none.")
 class SetQuotaInput:
-    metric: QuotaMetric = strawberry.field(description="Of what.")
+    metric: QuotaMetric = strawberry.field(description="What is limited.")
     window: QuotaWindow = strawberry.field(
         description="Over which time; INSTANT for CONCURRENT_GENERATIONS, and only for these."
     )

@@ -23,6 +23,16 @@ from schema.roots import Mutation, Query, Subscription
 from schema.scalars import OVERRIDES
 from schema.user import ApiKey, User
 
+# What whoever opens the documentation reads first.
+DESCRIPTION = """
+Conversations with language models. `sendMessage` stores what is said and starts the reply; `generationEvents` follows it while it is
+written, and goes on after a cut where it was. A conversation is a tree: edits and further answers stand beside what was there.
+
+A query answers null for an id that it does not know. A mutation answers with a union: one success, or a `Refusal` with a `code`.
+`errors` are for bad documents, missing credentials and faults. Who asks is told by `Authorization: Bearer ...`, on a socket in
+`connection_init`.
+""".strip()
+
 EVENTS = [event for kind in (GenerationEvent, ConversationEvent, ViewerEvent) for event in kind.__subclasses__()]
 
 
@@ -40,13 +50,16 @@ def build() -> GusSchema:
         scalar_overrides=OVERRIDES,
         exception_handlers=HANDLERS,
     )
+    built._schema.description = DESCRIPTION
     _drop_null_defaults(built._schema)
     return built
 
 
 def printed() -> str:
     """The SDL, as checked in at schema/schema.graphql."""
-    return build().as_str() + "\n"
+    roots = "\n".join(f"  {root.lower()}: {root}" for root in ("Query", "Mutation", "Subscription"))
+    # Strawberry prints neither: the roots have the names that are expected of them.
+    return f'"""\n{DESCRIPTION}\n"""\nschema {{\n{roots}\n}}\n\n{build().as_str()}\n'
 
 
 def _drop_null_defaults(types: GraphQLSchema) -> None:

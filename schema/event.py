@@ -64,7 +64,11 @@ class ConversationChanged(ConversationEvent):
 
 @of(domain.BranchSelected, name="BranchSelected", description="Another branch is shown.")
 class BranchSelected(ConversationEvent):
-    active_leaf = strawberry.field(resolver=resolve.event_message, graphql_type=Message, description="Its end.")
+    active_leaf = strawberry.field(
+        resolver=resolve.event_message,
+        graphql_type=Message,
+        description="The end of the branch that is shown from now on.",
+    )
 
 
 @of(
@@ -73,17 +77,23 @@ class BranchSelected(ConversationEvent):
     description="The cue to follow `generationEvents(generation: its id, snapshot: true)`.",
 )
 class ReplyStarted(ConversationEvent):
-    reply = strawberry.field(resolver=resolve.event_message, graphql_type=Message, description="What is written.")
+    reply = strawberry.field(
+        resolver=resolve.event_message, graphql_type=Message, description="The reply that is being written."
+    )
     generation = strawberry.field(
-        resolver=resolve.event_generation, graphql_type=Generation, description="By which run."
+        resolver=resolve.event_generation,
+        graphql_type=Generation,
+        description="The run that writes it: follow this one.",
     )
 
 
 @of(domain.ReplyFinished, name="ReplyFinished", description="A run has ended, whatever its end.")
 class ReplyFinished(ConversationEvent):
-    reply = strawberry.field(resolver=resolve.event_message, graphql_type=Message, description="What was written.")
+    reply = strawberry.field(
+        resolver=resolve.event_message, graphql_type=Message, description="The reply, as it ended."
+    )
     generation = strawberry.field(
-        resolver=resolve.event_generation, graphql_type=Generation, description="By which run."
+        resolver=resolve.event_generation, graphql_type=Generation, description="The run that wrote it."
     )
 
 

@@ -65,7 +65,9 @@ class ProviderAttempt:
 
 @of(domain.Generation, name="Generation", description="One run of a model that writes one reply.")
 class Generation(Node):
-    conversation = strawberry.field(resolver=resolve.conversation, graphql_type=Conversation, description="Where.")
+    conversation = strawberry.field(
+        resolver=resolve.conversation, graphql_type=Conversation, description="The conversation that its reply is in."
+    )
     reply = strawberry.field(resolver=resolve.reply, graphql_type=Message, description="What it writes.")
     trigger: domain.GenerationTrigger = strawberry.field(description="What started it.")
     status: domain.GenerationStatus = strawberry.field(description="What has become of it.")
@@ -143,7 +145,11 @@ class GenerationQueued(GenerationEvent):
 )
 class GenerationStarted(GenerationEvent):
     attempt: int = strawberry.field(description="1, and higher each time it starts over.")
-    model = strawberry.field(resolver=resolve.started_model, graphql_type=Model, description="Which one.")
+    model = strawberry.field(
+        resolver=resolve.started_model,
+        graphql_type=Model,
+        description="The model that is asked now; after a fallback another than `requestedModel`.",
+    )
 
 
 @of(log.TextDelta, name="TextDelta", description="The reply grows. `text.slice(0, offset) + delta` is always right.")
@@ -171,7 +177,7 @@ class ReasoningDelta(GenerationEvent):
 
 @of(log.NoticeRaised, name="NoticeRaised", description="Something to show beside the reply.")
 class NoticeRaised(GenerationEvent):
-    notice: Notice = strawberry.field(description="What.")
+    notice: Notice = strawberry.field(description="What to say: translate its code.")
 
 
 @of(
@@ -193,12 +199,16 @@ class GenerationFinished(GenerationEvent):
         graphql_type=Message,
         description="The final truth: write it over what was assembled.",
     )
-    usage = strawberry.field(resolver=resolve.finished_usage, graphql_type=Usage | None, description="As on the run.")
+    usage = strawberry.field(
+        resolver=resolve.finished_usage, graphql_type=Usage | None, description="Tokens, as `generation.usage`."
+    )
     cost = strawberry.field(
-        resolver=resolve.finished_cost, graphql_type=Decimal | None, description="USD, as on the run."
+        resolver=resolve.finished_cost, graphql_type=Decimal | None, description="USD, as `generation.cost`."
     )
     error = strawberry.field(
-        resolver=resolve.finished_error, graphql_type=GenerationError | None, description="As on the run."
+        resolver=resolve.finished_error,
+        graphql_type=GenerationError | None,
+        description="Set when it failed, as `generation.error`.",
     )
     quotas = strawberry.field(
         resolver=resolve_quota.of_viewer,

@@ -14,11 +14,11 @@ from schema.user import User, Viewer
 
 @of(domain.Instruction, name="Instruction", description="A version of what models are told. It never changes.")
 class Instruction(Node):
-    scope: domain.InstructionScope = strawberry.field(description="For whom.")
+    scope: domain.InstructionScope = strawberry.field(description="Whom it is for.")
     key: str = strawberry.field(description="Of PLATFORM empty, of ROLE a Role, of ENDPOINT a `Model.key`.")
     version: int = strawberry.field(description="1, 2, 3 ... of this scope and key; the highest is in force.")
     text: str = strawberry.field(description="Empty: nothing.")
-    sha256: str = strawberry.field(description="Of the text in UTF-8, in hexadecimal.")
+    sha256: str = strawberry.field(description="SHA-256 of the text in UTF-8, in hexadecimal.")
     published_at: datetime = strawberry.field(description="In force from then on.")
     published_by = strawberry.field(
         resolver=resolve.published_by, graphql_type=User | None, description="Null when the account is gone."
@@ -38,7 +38,7 @@ class InstructionRef:
         description="Of ROLE a Role, of ENDPOINT a `Model.key`, else empty.",
     )
     version: int = strawberry.field(description="Which version of it; of REQUEST always 1.")
-    sha256: str = strawberry.field(description="Of its text in UTF-8, in hexadecimal.")
+    sha256: str = strawberry.field(description="SHA-256 of its text in UTF-8, in hexadecimal.")
 
 
 @of(

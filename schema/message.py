@@ -63,7 +63,7 @@ class Message(Node):
     sibling_count = strawberry.field(
         resolver=resolve.sibling_count,
         graphql_type=int,
-        description="The 3, as of this read; prefer `parent.childCount`.",
+        description="The 3 of a 2/3 pager, as of this read; `parent.childCount` stays right in a cache.",
     )
     depth: int = strawberry.field(description="0 at a root.")
     previous_sibling = strawberry.field(

@@ -15,8 +15,8 @@ from schema.of import of
 
 @of(Limit, name="PlanLimit", description="A limit that each user of a plan has for himself.")
 class PlanLimit:
-    metric: QuotaMetric = strawberry.field(description="Of what.")
-    window: QuotaWindow = strawberry.field(description="Over which time.")
+    metric: QuotaMetric = strawberry.field(description="What is limited.")
+    window: QuotaWindow = strawberry.field(description="The time that it is counted over.")
     soft_limit: Decimal | None = strawberry.field(
         resolver=resolve.soft_limit, description="Past it a send has a notice; null: there is none."
     )

@@ -20,7 +20,7 @@ from schema.of import of
 )
 class Quota(Node):
     scope: QuotaScope = strawberry.field(description="Whom it was made for.")
-    metric: QuotaMetric = strawberry.field(description="Of what.")
+    metric: QuotaMetric = strawberry.field(description="What is limited.")
     window: QuotaWindow = strawberry.field(description="Over which time, of UTC.")
     soft_limit: Decimal | None = strawberry.field(description="Past it a send has a notice; null: there is none.")
     hard_limit: Decimal | None = strawberry.field(
@@ -44,7 +44,7 @@ class Quota(Node):
     description="The limit holds for every send from now on, in every process.",
 )
 class SetQuotaSuccess:
-    metric: QuotaMetric = strawberry.field(description="Of what.")
-    window: QuotaWindow = strawberry.field(description="Over which time.")
+    metric: QuotaMetric = strawberry.field(description="What is limited.")
+    window: QuotaWindow = strawberry.field(description="The time that it is counted over.")
     soft_limit: Decimal | None = strawberry.field(description="Past it a send has a notice; null: there is none.")
     hard_limit: Decimal | None = strawberry.field(description="What would go past it is refused; null: there is none.")

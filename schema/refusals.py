@@ -88,7 +88,7 @@ class TooManyGenerations(Refusal):
 
 @of(errors.LimitReached, name="LimitReached", description="A cap on stored things is reached.")
 class LimitReached(Refusal):
-    resource: errors.LimitedResource = strawberry.field(description="Of what.")
+    resource: errors.LimitedResource = strawberry.field(description="What there is too much of.")
     active: int = strawberry.field(description="How many there are.")
     limit: int = strawberry.field(description="How many there may be.")
 
@@ -108,7 +108,7 @@ class ConversationBusy(Refusal):
     description="The conversation is PAUSED, which refuses new messages, or ARCHIVED, which refuses any change.",
 )
 class ConversationClosed(Refusal):
-    state: ConversationState = strawberry.field(description="What it is.")
+    state: ConversationState = strawberry.field(description="PAUSED or ARCHIVED.")
 
 
 @of(errors.IllegalTransition, name="IllegalTransition", description="There is no way from one state to the other.")

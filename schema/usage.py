@@ -17,8 +17,8 @@ from schema.scalars import Long
 @of(domain.UsageTotals, name="UsageTotals", description="Sums over runs that have ended, by the ledger.")
 class UsageTotals:
     requests: Long = strawberry.field(description="How often a model was to answer.")
-    input_tokens: Long = strawberry.field(description="Of prompts.")
-    output_tokens: Long = strawberry.field(description="Of answers.")
+    input_tokens: Long = strawberry.field(description="Tokens of prompts, templates and all.")
+    output_tokens: Long = strawberry.field(description="Tokens of answers.")
     cost: Decimal = strawberry.field(description="USD.")
     errors: Long = strawberry.field(description="Requests that failed, timed out or were lost.")
 
@@ -42,7 +42,7 @@ class UsageBucket:
         graphql_type=strawberry.ID | None,
         description="Grouped by CONVERSATION, whatever became of it.",
     )
-    purpose: UsagePurpose | None = strawberry.field(description="Grouped by PURPOSE.")
+    purpose: UsagePurpose | None = strawberry.field(description="What it was for, where grouped by PURPOSE.")
     user = strawberry.field(
         resolver=resolve.user, graphql_type=UserRef | None, description="Grouped by USER; null also where erased."
     )

@@ -31,7 +31,7 @@ class ContextSummary(Node):
         graphql_type=ModelRef,
         description="Who has written it: the cheapest that was up.",
     )
-    tokens: int = strawberry.field(description="Of its text, as counted by who wrote it.")
+    tokens: int = strawberry.field(description="How long the text is, as the model that wrote it counts.")
     created_at: datetime = strawberry.field(description="When it was written; it never changes.")
 
 
@@ -41,7 +41,7 @@ class ContextSummary(Node):
     description="Exactly what was sent: enough to rebuild the model server's request byte for byte.",
 )
 class ContextReport:
-    strategy: policy.ContextStrategy = strawberry.field(description="By which it was assembled.")
+    strategy: policy.ContextStrategy = strawberry.field(description="What was done with what did not fit.")
     instructions: list[InstructionRef] = strawberry.field(
         description="The versions that it was told, strongest first; at most one of each scope and key, 20."
     )
@@ -55,7 +55,7 @@ class ContextReport:
         graphql_type=Connection[MessageRef],
         description="What of the path was left out, root first: the messages above the first of `included`.",
     )
-    included_count: int = strawberry.field(description="How many.")
+    included_count: int = strawberry.field(description="How many messages of the path it was given.")
     excluded_count: int = strawberry.field(description="How many of the path, its oldest, were left out.")
     summary = strawberry.field(
         resolver=resolve.summary,
@@ -66,11 +66,11 @@ class ContextReport:
     provider_input_tokens: int | None = strawberry.field(
         description="The model server's count; null until it ends, when it tells none, and where an answer in JSON was asked for twice."
     )
-    context_window: int = strawberry.field(description="Of the model, in tokens, with the answer's.")
+    context_window: int = strawberry.field(description="The model's window in tokens, which prompt and answer share.")
     trimmed: bool = strawberry.field(description="Something was left out.")
     provider_truncated: bool = strawberry.field(
         description="The model server counted far fewer tokens than it was sent: it has cut the prompt, and answered nevertheless."
     )
     prompt_sha256: str = strawberry.field(
-        name="promptSha256", description="Of the body of the request, in hexadecimal."
+        name="promptSha256", description="SHA-256 of the request's body, in hexadecimal."
     )

@@ -46,7 +46,7 @@ describe(
     RefusalCode,
     "One per refusal type; for translations. Treat unknown ones by `retryable`.",
     {
-        "INVALID_INPUT": "See `problems`.",
+        "INVALID_INPUT": "The input breaks rules: see `problems`.",
         "NOT_FOUND": "Unknown, deleted, or not yours.",
         "NOT_ALLOWED": "The viewer may not.",
         "QUOTA_EXCEEDED": "It would go past a limit.",

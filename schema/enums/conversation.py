@@ -103,7 +103,7 @@ describe(
     BusyPolicy,
     "What a send does while a run is writing the branch that it would extend.",
     {
-        "REJECT": "ConversationBusy.",
+        "REJECT": "Is refused: ConversationBusy.",
         "ENQUEUE": "Stands below the pending reply at once, user message and PENDING reply, and is answered in its turn; at most 5.",
         "INTERRUPT": "Stops the run, keeps its text, and goes on below it.",
         "BRANCH": "Is answered in parallel, as a sibling of the message that is being answered.",

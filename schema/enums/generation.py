@@ -35,7 +35,7 @@ describe(
         "STOP": "The model was done.",
         "LENGTH": "It reached `maxOutputTokens` or the end of its window.",
         "CONTENT_FILTER": "The model server withheld the rest.",
-        "USER_STOP": "stopGeneration.",
+        "USER_STOP": "The user stopped it: stopGeneration.",
         "INTERRUPT": "A newer send took its place.",
         "CANCELLED": "The conversation was deleted.",
         "SERVER_LOST": "The process that ran it was lost.",

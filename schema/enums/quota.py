@@ -53,10 +53,10 @@ describe(
         "HOUR": "Full hours of UTC.",
         "DAY": "Days of UTC.",
         "MONTH": "Months of UTC.",
-        "MODEL": "Who answered.",
-        "CONVERSATION": "Where.",
-        "PURPOSE": "What for.",
-        "USER": "Who asked; for admins.",
+        "MODEL": "The model that answered.",
+        "CONVERSATION": "The conversation that it was taken in.",
+        "PURPOSE": "A reply, a title or a summary.",
+        "USER": "The user who asked; for admins.",
     },
 )
 describe(

@@ -43,3 +43,8 @@ def test_the_table_is_the_settings() -> None:
 def test_each_file_it_links_to_is_there() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("example", ["python/gus.py", "typescript/src/gus.ts", "typescript/src/main.ts"])
+def test_an_example_is_short_enough_to_be_read(example: str) -> None:
+    assert len((ROOT / "examples" / example).read_text().splitlines()) < 200

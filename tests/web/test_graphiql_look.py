@@ -45,6 +45,8 @@ def test_the_explorer_builds_a_query_by_clicks(graphiql: GraphiQLPage) -> None:
 def test_the_documentation_begins_with_what_this_is(graphiql: GraphiQLPage) -> None:
     graphiql.page.get_by_role("button", name="Show Documentation Explorer").click()
     docs = graphiql.page.locator(".graphiql-plugin")
+    expect(docs).to_contain_text("Conversations with language models.")
+    graphiql.shoot("docs-first")
     docs.get_by_role("link", name="Mutation", exact=True).click()
     docs.get_by_role("link", name="sendMessage", exact=True).click()
     expect(docs).to_contain_text("Stores what the viewer says and starts the reply")

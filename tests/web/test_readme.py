@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.cutting import cut_line
 from tests.readme import ROOT, blocks
 
 WATCH, EVENTS = blocks("js")
@@ -29,18 +30,29 @@ console.log(JSON.stringify({ text, grew: steps }));
 """
 
 
-@pytest.mark.web
-@pytest.mark.parametrize(("recipe", "run", "scheme"), [(WATCH, RUN_WATCH, "ws"), (EVENTS, RUN_EVENTS, "http")])
-def test_the_recipe_streams_an_answer(
-    gus_url: str, gus_key: str, tmp_path: Path, recipe: str, run: str, scheme: str
+pytestmark = pytest.mark.web
+
+
+def test_the_recipe_for_resuming_has_forty_lines_and_goes_on_after_a_cut(
+    gus_url: str, gus_key: str, tmp_path: Path
 ) -> None:
+    assert len(WATCH.splitlines()) <= 40
+    with cut_line(gus_url, after=3) as line:
+        check(gus_url, gus_key, tmp_path, WATCH + RUN_WATCH, f"{line.origin.replace('http', 'ws')}/graphql")
+        assert line.cuts == 1
+
+
+def test_the_recipe_with_nothing_but_fetch_streams_an_answer(gus_url: str, gus_key: str, tmp_path: Path) -> None:
+    check(gus_url, gus_key, tmp_path, EVENTS + RUN_EVENTS, f"{gus_url}/graphql")
+
+
+def check(gus_url: str, gus_key: str, tmp_path: Path, program: str, url: str) -> None:
     headers = {"Authorization": f"Bearer {gus_key}"}
     sent = httpx.post(f"{gus_url}/graphql", json={"query": SEND.replace("KEY", tmp_path.name)}, headers=headers).json()
     generation = sent["data"]["sendMessage"]["generation"]["id"]
     (tmp_path / "node_modules").symlink_to(PACKAGES)
-    url = f"{gus_url.replace('http', scheme)}/graphql"
     values = f"const URL = {json.dumps(url)}, KEY = {json.dumps(gus_key)}, GENERATION = {json.dumps(generation)};\n"
-    (tmp_path / "recipe.mjs").write_text(recipe.replace("export ", "") + values + run)
+    (tmp_path / "recipe.mjs").write_text(values + program.replace("export ", ""))
 
     # Node has what browsers have for long, behind a flag in version 20.
     done = subprocess.run(
