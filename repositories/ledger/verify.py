@@ -34,17 +34,30 @@ FROM conversations c CROSS JOIN LATERAL (
 WHERE c.id IN (SELECT conversation_id FROM entries) AND c.used_cost_nano <> e.amount
 """
 
-# Counters of the windows that begin in the range, and those of all time of whoever has taken something in it.
+# Counters of the windows that begin in the range, and those of all time of whoever has taken something in it. Spans are
+# named, as an index begins with them.
 _WINDOWS = """
 SELECT q.*, until.at AS ends_at
-FROM quota_windows q CROSS JOIN LATERAL (
+FROM (
+  SELECT * FROM quota_windows
+  WHERE span = ANY(ARRAY['MINUTE', 'HOUR', 'DAY', 'MONTH']) AND starts_at >= $1 AND starts_at < $2
+  UNION ALL
+  SELECT q.* FROM (
+    SELECT payer_id AS id FROM entries UNION SELECT api_key_id FROM entries UNION SELECT address_id FROM entries
+  ) taker CROSS JOIN LATERAL (
+    SELECT * FROM quota_windows WHERE subject_id = taker.id AND span = 'INSTANT' OFFSET 0
+  ) q
+) q CROSS JOIN LATERAL (
   SELECT CASE q.span WHEN 'INSTANT' THEN 'infinity'::timestamptz
     ELSE date_trunc(lower(q.span), q.starts_at + ('1.5 ' || q.span)::interval, 'UTC') END AS at
 ) until
-WHERE (q.starts_at >= $1 AND q.starts_at < $2)
-  OR (q.span = 'INSTANT' AND q.subject_id IN (
-    SELECT payer_id FROM entries UNION SELECT api_key_id FROM entries UNION SELECT address_id FROM entries
-  ))
+"""
+
+# What runs that have not ended hold, once for each whose counters it stands in.
+_HELD = """
+SELECT holder.id AS subject_id, g.reserved_at, g.reserved_nano, g.reserved_tokens
+FROM generations g CROSS JOIN unnest(ARRAY[g.payer_id, g.api_key_id, g.address_id]) AS holder (id)
+WHERE g.ended_at IS NULL AND holder.id IS NOT NULL
 """
 
 _TAKEN = """
@@ -62,9 +75,8 @@ FROM windows w CROSS JOIN LATERAL (
     WHERE address_id = w.subject_id AND sent_at >= w.starts_at AND sent_at < w.ends_at AND account = 'user:' || owner_id
   ) each
 ) e CROSS JOIN LATERAL (
-  SELECT sum(reserved_nano) AS cost, sum(reserved_tokens) AS tokens, count(*) AS runs FROM generations
-  WHERE ended_at IS NULL AND w.subject_id IN (payer_id, api_key_id, address_id)
-    AND reserved_at >= w.starts_at AND reserved_at < w.ends_at
+  SELECT sum(reserved_nano) AS cost, sum(reserved_tokens) AS tokens, count(*) AS runs FROM held
+  WHERE subject_id = w.subject_id AND reserved_at >= w.starts_at AND reserved_at < w.ends_at
 ) h
 """
 
@@ -80,6 +92,7 @@ WHERE v.expected <> v.actual
 
 _VERIFY = f"""
 WITH entries AS MATERIALIZED (SELECT * FROM ledger_entries WHERE at >= $1 AND at < $2),
+held AS MATERIALIZED ({_HELD}),
 windows AS MATERIALIZED ({_WINDOWS}), taken AS MATERIALIZED ({_TAKEN}),
 mismatches AS ({_UNBALANCED} UNION ALL {_RUNS} UNION ALL {_CONVERSATIONS} UNION ALL {_COUNTERS})
 SELECT checked.count AS checked, m.*
