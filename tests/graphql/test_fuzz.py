@@ -143,7 +143,9 @@ def run(fuzz: Fuzz, examples: int, *, derandomize: bool) -> None:
 
 # The processes draw their own chance while hypothesis, in its thread, draws an operation.
 # Who leaves a stream cancels what graphql-core has begun, and some of it is not awaited yet.
-@pytest.mark.filterwarnings("ignore:coroutine '(Patient)?Executor.* was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings(
+    "ignore:coroutine '(PatientExecutor|Executor|GraphQLCoreConverter).* was never awaited:RuntimeWarning"
+)
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("seconds", [0.0, pytest.param(TEN_MINUTES, marks=pytest.mark.prove)])
 async def test_no_operation_is_answered_wrongly(
