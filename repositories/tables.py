@@ -25,7 +25,8 @@ from tortoise.models import Model
 
 
 # `plan_key` null: the plan of the role. `banned_until` null with `banned_at`: for good. `issuer`, `subject`: whose tokens
-# name the user so. `address_digest`: of a guest, where the session was started, keyed-hashed.
+# name the user so. `address_digest`: of a guest, where the session was started, keyed-hashed. `conversation_count`: of those
+# that are not deleted.
 class UserRow(Model):
     id = fields.UUIDField(primary_key=True)
     display_name = fields.TextField(null=True)
@@ -38,6 +39,7 @@ class UserRow(Model):
     issuer = fields.TextField(null=True)
     subject = fields.TextField(null=True)
     address_digest = fields.BinaryField(null=True)
+    conversation_count = fields.IntField(db_default=0)
 
     class Meta:
         table = "users"

@@ -66,7 +66,7 @@ StartGuestSessionResult: TypeAlias = Annotated[
     strawberry.union("StartGuestSessionResult", description="What startGuestSession answers."),
 ]
 CreateConversationResult: TypeAlias = Annotated[
-    CreateConversationSuccess | InvalidInput | NotFound | KeyReused | ServerDraining | Banned,
+    CreateConversationSuccess | InvalidInput | NotFound | LimitReached | KeyReused | ServerDraining | Banned,
     strawberry.union("CreateConversationResult", description="What createConversation answers."),
 ]
 UpdateConversationResult: TypeAlias = Annotated[
@@ -104,6 +104,7 @@ SendMessageResult: TypeAlias = Annotated[
     | NotAllowed
     | QuotaExceeded
     | TooManyGenerations
+    | LimitReached
     | ConversationBusy
     | ConversationClosed
     | StaleBranch

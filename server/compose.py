@@ -99,7 +99,7 @@ async def _assemble(
     plans = Plans(configured_plans(settings))
     applied = AppliedPlans(SqlPlans(database), plans, read_applied)
     await applied.reread()
-    stores = opened_stores(database, titles=settings.titles == "on")
+    stores = opened_stores(database, titles=settings.titles == "on", most_conversations=settings.max_conversations)
     people = await _people(stack, settings, stores, plans)
     rules = made_rules(stores, models, plans)
     policy = RunPolicy(total=settings.longest_answer)

@@ -75,13 +75,13 @@ class Stores:
     quotas: SqlQuotas
 
 
-def opened_stores(database: Database, *, titles: bool) -> Stores:
+def opened_stores(database: Database, *, titles: bool, most_conversations: int) -> Stores:
     world = RealWorld()
     return Stores(
         world,
         database,
         SqlUsers(database),
-        SqlConversations(database, world),
+        SqlConversations(database, world, most_conversations),
         SqlMessages(database),
         SqlGenerations(database),
         SqlTokenLog(database, titles=titles),

@@ -90,12 +90,15 @@ class Previews:
         return plan
 
     async def _admitted(self, viewer: Viewer, plan: Plan) -> tuple[Quota, ...]:
-        """The soft limits that it would pass. Raises QuotaExceeded, TooManyGenerations."""
+        """The soft limits that it would pass. Raises QuotaExceeded, TooManyGenerations, LimitReached."""
+        if plan.wish.conversation is None:
+            await self._conversations.require_room(viewer.id)
         try:
-            return (await self._admission.foresee(self._admission.payer(viewer), self._plans.claim(plan))).crossed
+            admitted = await self._admission.foresee(self._admission.payer(viewer), self._plans.claim(plan))
         except Crowded as crowded:
             running = await self._generations.unfinished(viewer.id, MOST_SHOWN)
             raise TooManyGenerations(running, active=crowded.active, limit=crowded.limit) from None
+        return admitted.crossed
 
     def _of_plan(self, plan: Plan) -> Preview:
         return Preview(None, plan.model, plan.window, plan.parent, self._plans.claim(plan).cost)

@@ -50,7 +50,7 @@ class Conversations:
         return await self._store.listed(viewer.id, having, order, page)
 
     async def create(self, viewer: Viewer, command: CreateConversation) -> Created:
-        """Raises Banned, InvalidInput, KeyReused, NotFound (made under this key and deleted since), ServerDraining."""
+        """Raises Banned, InvalidInput, LimitReached, KeyReused, NotFound (made under this key and deleted since), ServerDraining."""
         if done := await recall(self._store, viewer, command.idempotency_key, fingerprint(command)):
             return await replayed(self._store, viewer, done)
         viewer.require_writing()

@@ -18,6 +18,9 @@ from domain.quota.claim import Claim
 from domain.quota.counter import Counted, Payer, Quota
 from domain.world import ConversationId, GenerationId, MessageId, NodeId, UserId
 
+# Of one user, unless the operator says otherwise; those that are deleted do not count.
+MOST_CONVERSATIONS = 10_000
+
 
 class KeyTaken(Exception):
     """The key was used meanwhile: recall what it did."""
@@ -142,7 +145,7 @@ class Opening(Protocol):
         """As it stands once the claim is counted."""
 
     async def reserve(self, payer: Payer, claim: Claim) -> Counted:
-        """As Counting says it. Raises KeyTaken."""
+        """As Counting says it. Raises KeyTaken, LimitReached."""
 
     async def tell(self, crossed: Sequence[Quota]) -> None: ...
 
@@ -151,7 +154,7 @@ class Opening(Protocol):
 
 
 class Writing(Protocol):
-    """One short transaction. Its locks are taken in this order: quotas, the conversation, what is inserted.
+    """One short transaction. Its locks are taken in this order: quotas, the owner, the conversation, what is inserted.
 
     The first of `reserve`, `lock`, `open` and an opening's `reserve` remembers the memo, if there is one, in the same
     statement; it raises KeyTaken.
@@ -167,7 +170,8 @@ class Writing(Protocol):
     ) -> Opening:
         """Instead of `reserve` and `open`. The drafts as a chain from a root on; `run` writes the last."""
 
-    async def open(self, conversation: Conversation, instruction: str | None = None) -> Tree: ...
+    async def open(self, conversation: Conversation, instruction: str | None = None) -> Tree:
+        """Raises LimitReached: its owner has as many as he may have. Exact under any race."""
 
     async def lock(self, owner: UserId, conversation_id: ConversationId) -> Tree | None:
         """None: not there, not theirs or deleted."""
@@ -177,7 +181,7 @@ class Writing(Protocol):
 
     async def copy(self, part: Part, fork: Conversation) -> Conversation:
         """Opens `fork` with its origin's instruction and copies of the part, without their runs; what is being written is
-        copied as it stands, INTERRUPTED. Raises KeyTaken."""
+        copied as it stands, INTERRUPTED. Raises KeyTaken, LimitReached."""
 
     async def delete(self, owner: UserId, conversation_id: ConversationId, at: datetime) -> list[GenerationId] | None:
         """Marks it deleted; answers with its unfinished runs, which are asked to stop. None: not there, not theirs or deleted before."""
@@ -189,6 +193,9 @@ class ConversationStore(Protocol):
 
         Waits for a twin in flight (the same key of the same owner), at most 5 s, then raises Unavailable.
         """
+
+    async def require_room(self, owner: UserId) -> None:
+        """For one more conversation, as it is now. Raises LimitReached."""
 
     async def look(self, conversation: Conversation, message_id: MessageId | None) -> Standing:
         """As `Tree.look`, without the lock: it may be otherwise a moment later."""

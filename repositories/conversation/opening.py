@@ -4,8 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from asyncpg import Record
+
 from domain.conversation.entity import Conversation
 from domain.conversation.store import Draft, Grown, KeyTaken, Memo, NewRun
+from domain.errors import LimitedResource, LimitReached
 from domain.generation.entity import Generation
 from domain.message import Place
 from domain.quota.claim import Claim
@@ -30,15 +33,20 @@ def _after_growth(sql: str) -> str:
     return re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + _GROWTH_VALUES}", sql)
 
 
-# The counters are locked before the first row of the conversation, as everywhere. Seq 0 stands before every reader's cursor: it
+# The counters are locked before the owner's row, and that before the first row of the conversation, as everywhere. $68: how
+# many conversations the owner may have. Seq 0 stands before every reader's cursor: it
 # is for sidebars only.
 _OPEN = f"""
 {_after_growth(f"{REMEMBERED}, {COUNTED}")}
-, conversation AS (
+, room AS (
+  UPDATE users SET conversation_count = conversation_count + 1 FROM key
+  WHERE key.free AND (SELECT count(*) FROM counted) >= 0 AND users.id = $55 AND conversation_count < $68
+  RETURNING true
+), conversation AS (
   INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
     pinned, tags, message_count, root_count, settings, context_policy, activations, active_leaf_id, event_seq)
   SELECT $1, $55, $56, $57, $58, $59, $60, $3, $3, $61, $62, $63, $64, $65, $66, 1, $2, $67
-  FROM key WHERE free AND (SELECT count(*) FROM counted) >= 0
+  FROM room
   RETURNING *
 ), told AS (
   INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
@@ -49,7 +57,8 @@ _OPEN = f"""
 )
 {PLACED}
 {BEGIN}
-{_after_growth(COUNTERS_NOW)}, (SELECT free FROM key) AS free
+{_after_growth(COUNTERS_NOW)}, (SELECT free FROM key) AS free,
+  EXISTS (SELECT 1 FROM room) AS has_room, (SELECT conversation_count FROM users WHERE id = $55) AS active
 """
 
 _NOTICES = "UPDATE generations SET notices = $2 WHERE id = $1"
@@ -66,7 +75,9 @@ class Beginning:
 
 
 class SqlOpening:
-    def __init__(self, session: Session, world: World, memo: Memo | None, beginning: Beginning) -> None:
+    def __init__(self, session: Session, world: World, memo: Memo | None, beginning: Beginning, most: int) -> None:
+        """`most`: conversations of one owner."""
+        self._most = most
         self._session, self._world, self._memo, self._beginning = session, world, memo, beginning
         drafts = beginning.drafts
         place = Place(BranchId(world.new_id()), None, depth=0, number=1, sibling_index=1)
@@ -87,9 +98,9 @@ class SqlOpening:
             *memo_columns(self._memo),
             *claim_columns(payer, claim),
             *_columns(conversation),
+            self._most,
         )
-        if not row["free"]:
-            raise KeyTaken
+        require_opened(row, self._most)
         if self._beginning.instruction is not None:
             await SqlTree(self._session, conversation, self._world).instruct(self._beginning.instruction)
         return to_counted(row)
@@ -99,6 +110,15 @@ class SqlOpening:
 
     async def note(self, run: Generation) -> None:
         await self._session.execute(_NOTICES, run.id, notices_json(run.notices))
+
+
+def require_opened(row: Record, most: int) -> None:
+    """Raises KeyTaken, LimitReached."""
+    if not row["free"]:
+        raise KeyTaken
+    if not row["has_room"]:
+        # `active` is of the snapshot, which is older than the lock.
+        raise LimitReached(LimitedResource.CONVERSATIONS, active=max(row["active"], most), limit=most)
 
 
 def _begun(conversation: Conversation, drafts: Sequence[Draft]) -> Conversation:

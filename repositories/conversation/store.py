@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.conversation.entity import Conversation, ConversationFilter, ConversationOrder
-from domain.conversation.store import Memo, Remembered, Standing
+from domain.conversation.store import MOST_CONVERSATIONS, Memo, Remembered, Standing
+from domain.errors import LimitedResource, LimitReached
 from domain.page import Page, PageArgs
 from domain.world import ConversationId, MessageId, UserId, World
 from repositories.conversation.idle import rest_idle
@@ -21,6 +22,8 @@ from repositories.tables import EventKind, IdempotencyKeyRow
 
 _RECALL = "SELECT fingerprint, ids FROM idempotency_keys WHERE owner_id = $1 AND key = $2"
 _BY_ID = "SELECT * FROM conversations WHERE id = ANY($2) AND owner_id = $1 AND deleted_at IS NULL"
+
+_FULL = "SELECT conversation_count FROM users WHERE id = $1 AND conversation_count >= $2"
 
 # No edit of its user's: the version stays, so that none of theirs is refused for it.
 _ENTITLE = """
@@ -36,14 +39,21 @@ SELECT id, event_seq, clock_timestamp(), $4::smallint, owner_id FROM entitled
 
 
 class SqlConversations:
-    def __init__(self, database: Database, world: World) -> None:
-        self._database, self._world, self._gates = database, world, Gates(database.patience)
+    def __init__(self, database: Database, world: World, most: int = MOST_CONVERSATIONS) -> None:
+        """`most`: conversations of one owner."""
+        self._database, self._world, self._most = database, world, most
+        self._gates = Gates(database.patience)
 
     @asynccontextmanager
     async def writing(self, memo: Memo | None = None) -> AsyncIterator[SqlWriting]:
         # The gate first: who waits there holds no connection.
         async with self._gates.through(memo) if memo else nullcontext(), self._database.transaction() as session:
-            yield SqlWriting(session, self._world, memo)
+            yield SqlWriting(session, self._world, memo, self._most)
+
+    async def require_room(self, owner: UserId) -> None:
+        row = await self._database.fetchrow(_FULL, owner, self._most)
+        if row is not None:
+            raise LimitReached(LimitedResource.CONVERSATIONS, active=row["conversation_count"], limit=self._most)
 
     async def look(self, conversation: Conversation, message_id: MessageId | None) -> Standing:
         async with self._database.session() as session:

@@ -17,7 +17,7 @@ from domain.quota.counter import Counted, Payer, Quota
 from domain.world import ConversationId, GenerationId, UserId, World
 from repositories.conversation.fork import copy, part
 from repositories.conversation.memo import REMEMBERED, memo_columns
-from repositories.conversation.opening import Beginning, SqlOpening
+from repositories.conversation.opening import Beginning, SqlOpening, require_opened
 from repositories.conversation.row import policy_json, to_conversation
 from repositories.conversation.tree import SqlTree
 from repositories.database import Session
@@ -30,16 +30,24 @@ from repositories.tables import EventKind
 
 _RESERVE = f"{REMEMBERED}, {COUNTED} {COUNTERS_NOW}"
 
+# $19: how many its owner may have. The owner's row is locked where it is counted, so that openings wait for each other.
 # Seq 0 stands before every reader's cursor: it is for sidebars only.
 _OPEN = f"""
-{REMEMBERED}, opened AS (
+{REMEMBERED}, counted AS (
+  UPDATE users SET conversation_count = conversation_count + 1 FROM key
+  WHERE key.free AND users.id = $6 AND conversation_count < $19 RETURNING true
+), opened AS (
   INSERT INTO conversations (id, owner_id, title, title_source, state, version, created_at, updated_at, last_message_at,
     pinned, tags, message_count, root_count, settings, context_policy, forked_from_id, activations)
-  SELECT $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, $16, $17, $18, 0 FROM key WHERE free
+  SELECT $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, $16, $17, $18, 0 FROM counted
   RETURNING id, owner_id
+), told AS (
+  INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
+  SELECT id, 0, clock_timestamp(), {EventKind.OPENED:d}, owner_id FROM opened
 )
-INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
-SELECT id, 0, clock_timestamp(), {EventKind.OPENED:d}, owner_id FROM opened
+SELECT key.free, EXISTS (SELECT 1 FROM counted) AS has_room,
+  (SELECT conversation_count FROM users WHERE id = $6) AS active
+FROM key
 """
 
 # LATERAL: the key before the lock, and no lock without the key.
@@ -56,6 +64,8 @@ _DELETE = """
 WITH deleted AS (
   UPDATE conversations SET deleted_at = $3, updated_at = $3, event_seq = event_seq + 1
   WHERE id = $2 AND owner_id = $1 AND deleted_at IS NULL RETURNING id, owner_id, event_seq
+), counted AS (
+  UPDATE users u SET conversation_count = u.conversation_count - 1 FROM deleted WHERE u.id = deleted.owner_id
 )
 INSERT INTO conversation_events (conversation_id, seq, at, kind, owner_id)
 SELECT id, event_seq, clock_timestamp(), $4::smallint, owner_id FROM deleted
@@ -96,8 +106,9 @@ class Gates:
 
 
 class SqlWriting:
-    def __init__(self, session: Session, world: World, memo: Memo | None) -> None:
-        self._session, self._world, self._memo = session, world, memo
+    def __init__(self, session: Session, world: World, memo: Memo | None, most: int) -> None:
+        """`most`: conversations of one owner."""
+        self._session, self._world, self._memo, self._most = session, world, memo, most
 
     async def reserve(self, payer: Payer, claim: Claim) -> Counted:
         [row] = await self._session.fetch(
@@ -116,10 +127,12 @@ class SqlWriting:
     def opening(
         self, conversation: Conversation, instruction: str | None, drafts: Sequence[Draft], run: NewRun
     ) -> SqlOpening:
-        return SqlOpening(self._session, self._world, self._memo, Beginning(conversation, instruction, drafts, run))
+        return SqlOpening(
+            self._session, self._world, self._memo, Beginning(conversation, instruction, drafts, run), self._most
+        )
 
     async def open(self, conversation: Conversation, instruction: str | None = None) -> SqlTree:
-        opened = await self._session.execute(
+        [opened] = await self._session.fetch(
             _OPEN,
             *memo_columns(self._memo),
             conversation.id,
@@ -136,9 +149,9 @@ class SqlWriting:
             settings_json(conversation.settings),
             policy_json(conversation.context_policy),
             conversation.forked_from_id,
+            self._most,
         )
-        if not opened:
-            raise KeyTaken
+        require_opened(opened, self._most)
         tree = SqlTree(self._session, conversation, self._world)
         if instruction is not None:
             await tree.instruct(instruction)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.conversation.store import MOST_CONVERSATIONS
 from domain.conversation.upkeep import Retention
 from domain.guest import GuestPolicy
 from domain.user import KEY_PREFIX
@@ -202,6 +203,12 @@ class Settings(BaseSettings):
         ge=1,
         le=36_500,
         description="After so long without a message a conversation is `INACTIVE`, until the next one.",
+    )
+    max_conversations: int = Field(
+        default=MOST_CONVERSATIONS,
+        ge=1,
+        le=1_000_000,
+        description="The most conversations of one user that are not deleted; one more is `LimitReached`.",
     )
     titles: Literal["on", "off"] = Field(
         default="on",

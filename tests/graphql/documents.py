@@ -55,7 +55,7 @@ STARTED = """
 SEND = f"""
 mutation Send($input: SendMessageInput!) {{
   sendMessage(input: $input) {{
-    {_refusals(*_ANSWERED, "StaleBranch", *_UNABLE)}
+    {_refusals(*_ANSWERED, "LimitReached", "StaleBranch", *_UNABLE)}
     {STARTED}
   }}
 }}
@@ -91,7 +91,7 @@ mutation Continue($input: ContinueReplyInput!) {{
 CREATE = f"""
 mutation Create($input: CreateConversationInput!) {{
   createConversation(input: $input) {{
-    {_refusals("InvalidInput", "NotFound", "KeyReused", "Banned")}
+    {_refusals("InvalidInput", "NotFound", "LimitReached", "KeyReused", "Banned")}
     ... on CreateConversationSuccess {{
       replayed
       conversation {{ id title titleSource state version pinned tags messageCount settings {{ temperature stop }} }}

@@ -7,22 +7,25 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from uuid import UUID
 
+from domain.conversation.commands import ForkScope
 from domain.conversation.store import KeyTaken
-from domain.errors import Unavailable
+from domain.errors import LimitReached, Unavailable
 from domain.generation.entity import Ending, FinishReason, Generation, GenerationStatus
 from domain.generation.log import Line
 from domain.generation.wakes import Wakes
 from domain.instruction import InstructionScope, Publication
 from domain.job import Job, JobHandler, JobKind
+from domain.message import Message
 from domain.model import ModelKey
 from domain.world import ConversationId, MessageId, NodeId, UserId
+from repositories.conversation.store import SqlConversations
 from repositories.database import Database, open_database
 from repositories.generation.log import SqlTokenLog
 from repositories.instruction import SqlInstructions
 from repositories.job.worker import JobWorker, Pace
 from repositories.migrate import migrate
 from tests.repositories.admitting import ONE, Customer
-from tests.repositories.story import LEASE, WORLD, Story, draft, memo
+from tests.repositories.story import LEASE, WORLD, Story, draft, memo, new_conversation
 from tests.waiting import PATIENCE_SECONDS
 
 # Racers that take it in common begin when nobody holds it alone any more.
@@ -126,6 +129,35 @@ async def _admit_at_once(customers: list[Customer], tries: int) -> list[int]:
     ]
 
 
+async def open_many(url: str, owner: str, tries: str, most: str) -> int:
+    """`tries` conversations at once, every other one by forking; answers how many were opened."""
+    async with open_database(url, 10) as database:
+        story = Story(database, UserId(UUID(owner)))
+        store = SqlConversations(database, WORLD, int(most))
+        [row] = await database.fetch("SELECT id FROM messages LIMIT 1")
+        origin = await story.message(MessageId(row["id"]))
+        await database.fetch("SELECT pg_advisory_lock_shared($1)", STARTING_GUN)
+        opened = await asyncio.gather(*(_open_once(store, story, origin if n % 2 else None) for n in range(int(tries))))
+    return sum(opened)
+
+
+async def _open_once(store: SqlConversations, story: Story, origin: Message | None) -> bool:
+    while True:
+        try:
+            async with store.writing() as writing:
+                if origin is None:
+                    await writing.open(new_conversation(story.owner))
+                else:
+                    part = await writing.part(origin, ForkScope.PATH)
+                    assert part is not None
+                    await writing.copy(part, new_conversation(story.owner))
+        except LimitReached:
+            return False
+        except Unavailable:
+            continue
+        return True
+
+
 async def send_patiently(customer: Customer) -> Generation | None:
     """So many at once wait for connections longer than one of them may; nothing was counted then."""
     while True:
@@ -184,6 +216,7 @@ if __name__ == "__main__":
         "apply": apply,
         "do_jobs": do_jobs,
         "hold_a_job": hold_a_job,
+        "open_many": open_many,
         "publish": publish,
         "reply": reply,
         "send": send,
