@@ -1,5 +1,6 @@
 """One batch per edge: whatever the number of rows on a page, an edge of all of them is one statement."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
@@ -104,9 +105,18 @@ class Loaders:
         return self._runs_pages[page]
 
 
+class _Shared(DataLoader[K, V]):
+    """What several fields wait for is not cancelled when one of them is: graphql-core cancels all that stands beside a field
+    that fails, and who asked for the same would be cancelled with it, up to the whole operation.
+    """
+
+    def load(self, key: K) -> Awaitable[V]:
+        return asyncio.shield(super().load(key))
+
+
 def _loader(find: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> DataLoader[K, V | None]:
     async def load(keys: list[K]) -> list[V | None]:
         found = await find(keys)
         return [found.get(key) for key in keys]
 
-    return DataLoader(load_fn=load)
+    return _Shared(load_fn=load)

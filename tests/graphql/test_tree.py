@@ -92,6 +92,16 @@ PLACES: list[tuple[str, int, str | None, list[str], list[str], str]] = [
 ]
 
 
+async def test_what_fails_beside_an_edge_takes_nothing_from_who_asks_for_the_same_edge(ada: FrontEnd) -> None:
+    conversation = (await ada.said(script(words=1)))["conversation"]["id"]
+    failing = "path(last: 501) { nodes { id } }"
+    for order in (("a", failing), ("b", "id")), (("b", "id"), ("a", failing)):
+        parts = " ".join(f"{name}: conversation(id: $id) {{ instruction {other} }}" for name, other in order)
+        told = await ada.answer(f"query($id: ID!) {{ {parts} }}", id=conversation)
+        assert [error["extensions"]["code"] for error in told["errors"]] == ["BAD_PAGE"]
+        assert told["data"] == {"a": None, "b": {"instruction": None, "id": conversation}}
+
+
 async def test_every_edge_of_a_message_agrees_with_the_tree(ada: FrontEnd, tree: Tree) -> None:
     for name, depth, parent, children, siblings, leaf in PLACES:
         message = (await ada.ask(EDGES, id=tree.id[name]))["message"]
