@@ -73,6 +73,7 @@ class OpenAiServer:
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._client = _client(config)
+        self._url = self._client.base_url.join(config.dialect.path)
         self._health = CachedHealth(self._client, timeout=config.health_timeout, kept_for=config.health_kept_for)
         self._own_calls = OwnCalls()
         self._counter = PromptCounter(self._client, config.counts, config.count_timeout) if config.counts else None
@@ -125,8 +126,7 @@ class OpenAiServer:
             await response.aclose()
 
     async def _send(self, request: ModelRequest, patience: Patience) -> httpx.Response:
-        url = self._client.base_url.join(self._config.dialect.path)
-        outgoing = self._client.build_request("POST", url, content=self.body(request))
+        outgoing = self._client.build_request("POST", self._url, content=self.body(request))
         try:
             with patience:
                 return await self._client.send(outgoing, stream=True)

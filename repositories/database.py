@@ -120,7 +120,9 @@ class Database:
     async def _connected(self, *, urgent: bool) -> AsyncIterator[Session]:
         async with nullcontext() if urgent else self._place():
             with errors_of_the_domain():
-                connection = await self._pool.acquire(timeout=self.patience.total_seconds())
+                # The pool's own timeout is a task for each, whether or not somebody has to wait.
+                async with asyncio.timeout(self.patience.total_seconds()):
+                    connection = await self._pool.acquire()
             try:
                 yield Session(connection)
             finally:
@@ -130,9 +132,12 @@ class Database:
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         """Among those who are not urgent. Raises Unavailable."""
-        with errors_of_the_domain():
-            async with asyncio.timeout(self.patience.total_seconds()):
-                await self._places.acquire()
+        if self._places.locked():
+            with errors_of_the_domain():
+                async with asyncio.timeout(self.patience.total_seconds()):
+                    await self._places.acquire()
+        else:
+            await self._places.acquire()
         try:
             yield
         finally:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from enum import Enum
 from typing import Any
 
@@ -12,6 +12,9 @@ from domain.window.policy import ContextPolicy, ContextStrategy
 from domain.world import ConversationId, MessageId, UserId
 from repositories.generation.detail import to_settings
 from repositories.money import usd
+
+
+_POLICY = tuple(field.name for field in fields(ContextPolicy))
 
 
 def to_conversation(row: Mapping[str, Any]) -> Conversation:
@@ -47,8 +50,8 @@ def to_conversation(row: Mapping[str, Any]) -> Conversation:
 
 def policy_json(policy: ContextPolicy) -> str:
     """What differs from the default, which may change."""
-    default = asdict(ContextPolicy())
-    said = {name: value for name, value in asdict(policy).items() if value != default[name]}
+    default = ContextPolicy()
+    said = {name: value for name in _POLICY if (value := getattr(policy, name)) != getattr(default, name)}
     return json.dumps({name: value.value if isinstance(value, Enum) else value for name, value in said.items()})
 
 

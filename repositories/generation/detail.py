@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,9 @@ from domain.generation.log import NewStart, TruncationReason
 from domain.model import ModelKey, TokenCount
 from domain.quota.claim import Price
 from domain.response_format import ResponseFormat, ResponseFormatType
+
+
+_SETTINGS = tuple(field.name for field in fields(GenerationSettings))
 
 
 def started_json(attempt: int, model_key: ModelKey) -> str:
@@ -38,7 +41,7 @@ def finished_json(ending: Ending) -> str:
 
 
 def settings_json(settings: GenerationSettings) -> str:
-    said = {name: value for name, value in asdict(settings).items() if value is not None}
+    said = {name: value for name in _SETTINGS if (value := getattr(settings, name)) is not None}
     if settings.response_format is not None:
         said["response_format"] = _format(settings.response_format)
     return json.dumps(said)
