@@ -13,7 +13,6 @@ from domain.world import ConversationId, MessageId, UserId
 from repositories.generation.detail import to_settings
 from repositories.money import usd
 
-
 _POLICY = tuple(field.name for field in fields(ContextPolicy))
 
 

@@ -20,7 +20,6 @@ from domain.model import ModelKey, TokenCount
 from domain.quota.claim import Price
 from domain.response_format import ResponseFormat, ResponseFormatType
 
-
 _SETTINGS = tuple(field.name for field in fields(GenerationSettings))
 
 

@@ -9,7 +9,7 @@ from domain.errors import QuotaExceeded
 from domain.generation.entity import Generation
 from domain.model import ModelKey
 from domain.plan import Plan, Plans, usual_plans
-from domain.quota.admission import Admission, Crowded
+from domain.quota.admission import Admission, Admitted, Crowded
 from domain.quota.claim import Claim, Price
 from domain.quota.counter import Override, Payer
 from domain.quota.limit import PlanLimit, QuotaMetric, QuotaScope, QuotaWindow
@@ -123,9 +123,9 @@ class Customer:
         )
         try:
             async with self.story.conversations.writing() as writing:
-                admitted = await self.admission.admit(writing, self.payer, claim)
-                tree = await writing.open(conversation)
-                await tree.grow([draft("What is a tree?"), reply], None, NewRun(run, NODE, LEASE, admitted=admitted))
+                begun = NewRun(run, NODE, LEASE, admitted=Admitted(self.payer, claim))
+                opening = writing.opening(conversation, None, [draft("What is a tree?"), reply], begun)
+                await self.admission.admit(opening, self.payer, claim)
         except (QuotaExceeded, Crowded):
             return None
         return run
