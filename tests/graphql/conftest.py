@@ -1,6 +1,7 @@
 """The composed whole on a real PostgreSQL and a scripted model server, and front ends of several users."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from tests.graphql.front_end import FrontEnd
 from tests.graphql.models import MODELS, PROVIDERS
 from tests.graphql.process import new_user, process, served
 from tests.model_server import ModelServer
+
+# Ten times what it may take elsewhere: a server that is slow to count is not waited for, and here all are slow at times.
+COUNT_TIMEOUT = timedelta(seconds=3)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +49,8 @@ def catalogue(model_server: ModelServer) -> Catalogue:
 
 
 def _server(name: str, model_server: ModelServer) -> ServerConfig:
-    return ServerConfig(name, model_server.base_url, counts=Counting.LLAMA_CPP if name == "counting" else None)
+    counts = Counting.LLAMA_CPP if name == "counting" else None
+    return ServerConfig(name, model_server.base_url, counts=counts, count_timeout=COUNT_TIMEOUT)
 
 
 @pytest.fixture

@@ -105,9 +105,8 @@ async def test_a_scarce_model_waits_for_its_turn_from_then_on(grace: FrontEnd, a
         ({"inputPricePerMillion": "-0.000000001"}, "OUT_OF_RANGE", "inputPricePerMillion"),
         ({"outputPricePerMillion": "-1"}, "OUT_OF_RANGE", "outputPricePerMillion"),
         ({"outputPricePerMillion": "10000.01"}, "OUT_OF_RANGE", "outputPricePerMillion"),
-        ({"outputPricePerMillion": "1e999999"}, "OUT_OF_RANGE", "outputPricePerMillion"),
+        ({"outputPricePerMillion": "9" * 40}, "OUT_OF_RANGE", "outputPricePerMillion"),
         ({"inputPricePerMillion": "0.0000000001"}, "MALFORMED", "inputPricePerMillion"),
-        ({"inputPricePerMillion": "1e-999999"}, "MALFORMED", "inputPricePerMillion"),
         ({"contextWindow": 255, "maxOutputTokens": None}, "OUT_OF_RANGE", "contextWindow"),
         ({"contextWindow": 100_000_001}, "OUT_OF_RANGE", "contextWindow"),
         ({"maxOutputTokens": 0}, "OUT_OF_RANGE", "maxOutputTokens"),
@@ -138,7 +137,7 @@ async def test_what_no_model_can_be_is_refused(
     ]
 
 
-@pytest.mark.parametrize("price", ["NaN", "sNaN", "Infinity", "-Infinity", "", "1,5", "x"])
+@pytest.mark.parametrize("price", ["NaN", "sNaN", "Infinity", "-Infinity", "", "1,5", "x", "1e3", "1e999999"])
 async def test_a_price_is_a_number(grace: FrontEnd, gus: Gus, price: str) -> None:
     variables = {"input": {**NEW, "inputPricePerMillion": price}}
     assert await unchanged(gus, grace.refused(UPSERT_MODEL, **variables)) == ["BAD_VARIABLES"]
