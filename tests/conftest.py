@@ -1,7 +1,8 @@
 """A real PostgreSQL for the whole run, and a fresh database, cloned from a migrated one, for each test that asks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -13,6 +14,17 @@ from repositories.migrate import migrate
 from tests.postgres import start_test_postgres
 
 TEMPLATE = "gus_template"
+
+
+@pytest.fixture
+def tell(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """How far a long proof has come, past pytest. Of the processes of pytest-xdist only stderr is a terminal's."""
+
+    def say(progress: str) -> None:
+        with capfd.disabled():
+            print(f"\n{progress}", end="", flush=True, file=sys.stderr)
+
+    return say
 
 
 @pytest.fixture(scope="session")

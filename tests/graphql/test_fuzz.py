@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 
@@ -149,7 +149,7 @@ def run(fuzz: Fuzz, examples: int, *, derandomize: bool) -> None:
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("seconds", [0.0, pytest.param(TEN_MINUTES, marks=pytest.mark.prove)])
 async def test_no_operation_is_answered_wrongly(
-    gus: Gus, app: Litestar, built: strawberry.Schema, seconds: float, capfd: pytest.CaptureFixture[str]
+    gus: Gus, app: Litestar, built: strawberry.Schema, seconds: float, tell: Callable[[str], None]
 ) -> None:
     until, told, roots, ways, wrong = (
         time.monotonic() + seconds,
@@ -163,8 +163,7 @@ async def test_no_operation_is_answered_wrongly(
         async with fuzz.furnished(batch):
             await asyncio.to_thread(run, fuzz, BATCH, derandomize=not seconds)
         told, roots, ways, wrong = told + fuzz.told, roots + fuzz.roots, ways + fuzz.ways, wrong + fuzz.wrong
-        with capfd.disabled():
-            print(f"\n{roots.total()} root fields by {dict(ways)}: {dict(told.most_common())}", end="", flush=True)
+        tell(f"{roots.total()} root fields by {dict(ways)}: {dict(told.most_common())}")
         if time.monotonic() >= until or len(wrong) > 20:
             break
     assert wrong == [], "\n\n".join(wrong)

@@ -184,12 +184,8 @@ class Story(RuleBasedStateMachine):
 
 @pytest.fixture
 async def stage(
-    database_url: str, database: Database, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    database_url: str, database: Database, tmp_path: Path, tell: Callable[[str], None]
 ) -> AsyncIterator[Stage]:
-    def tell(progress: str) -> None:
-        with capfd.disabled():
-            print(f"\n{progress}", end="", flush=True)
-
     secret_key = uuid4().hex
     async with AsyncExitStack() as stack:
         pair = stack.enter_context(started(database_url, secret_key, tmp_path))

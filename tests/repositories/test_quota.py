@@ -1,6 +1,8 @@
 """Whatever happens at once and in whatever order: as many as a limit says, and every record says the same in the end."""
 
 import asyncio
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -220,6 +222,7 @@ async def end(customer: Customer, run: Generation, ending: Ending) -> None:
 STEPS = st.sampled_from(["send"] * 4 + ["write"] * 3 + ["finish"] * 2 + ["stop", "crash", "stretch", "revive"])
 HISTORIES = st.tuples(st.lists(STEPS, max_size=40), st.integers(0, 2**32))
 AT_ONCE = 5
+TOLD_EVERY = 500
 BUDGETS = {
     (QuotaMetric.TOKENS, QuotaWindow.DAY): Decimal(1000),
     (QuotaMetric.COST, QuotaWindow.MONTH): Decimal("1.5"),
@@ -229,12 +232,16 @@ BUDGETS = {
 
 @pytest.mark.parametrize("histories", [25, pytest.param(10_000, marks=pytest.mark.prove)])
 def test_after_any_history_nothing_is_held_no_budget_is_overspent_and_all_records_agree(
-    database_url: str, histories: int
+    database_url: str, histories: int, tell: Callable[[str], None]
 ) -> None:
+    followed = itertools.count(AT_ONCE, AT_ONCE)
+
     @settings(max_examples=histories // AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(told=st.lists(HISTORIES, min_size=AT_ONCE, max_size=AT_ONCE))
     def check(told: list[tuple[list[str], int]]) -> None:
         loop.run_until_complete(follow_all(database, told))
+        if (so_far := next(followed)) % TOLD_EVERY == 0:
+            tell(f"{so_far} histories")
 
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
