@@ -102,6 +102,25 @@ async def test_what_was_taken_outlives_its_conversation(ada: FrontEnd, grace: Fr
     assert (await verified(grace))["balanced"] is True
 
 
+async def test_what_was_taken_outlives_its_user_and_does_not_say_who_it_was(
+    ada: FrontEnd, grace: FrontEnd, gus: Gus
+) -> None:
+    sent = await ada.said(script(words=3))
+    report = "total { outputTokens } buckets { user { displayName } totals { outputTokens } }"
+    query = f"query($range: DateRange!) {{ admin {{ usage(range: $range, groupBy: [USER]) {{ {report} }} }} }}"
+    before = (await grace.ask(query, range=days(1)))["admin"]["usage"]
+    assert before["buckets"] == [{"user": {"displayName": "Ada"}, "totals": before["total"]}]
+    await ada.ask(DELETE, **here(sent))
+    await gus.upkeep.once()
+    for table, owner in (("idempotency_keys", "owner_id"), ("api_keys", "user_id"), ("users", "id")):
+        await gus.database.execute(
+            f"DELETE FROM {table} USING users u WHERE {table}.{owner} = u.id AND u.display_name = 'Ada'"
+        )
+    after = (await grace.ask(query, range=days(1)))["admin"]["usage"]
+    assert after == {"total": before["total"], "buckets": [{"user": None, "totals": before["total"]}]}
+    assert (await verified(grace))["balanced"] is True
+
+
 async def test_an_admin_sees_what_everybody_took_and_nobodys_conversations(
     ada: FrontEnd, bob: FrontEnd, grace: FrontEnd
 ) -> None:
